@@ -1,0 +1,116 @@
+"""Gold: what analysts ask and trainers read."""
+
+from lakehouse.table import Column, Table
+
+_SAMPLE_ID = Column("sample_id", "STRING", "Key of the pair in bronze.pairs")
+_IMAGE_ID = Column("image_id", "STRING", "SHA-256, in hex, of the original encoded image bytes")
+_RUN_ID = Column("run_id", "STRING", "Run that wrote the row")
+
+_TEXTS = (
+    Column("alt_text", "STRING", "The text that came with the image"),
+    Column("web_tags", "ARRAY<STRING>", "Tags that came with the image, in lower case; empty if there were none"),
+    Column("long_positive", "STRING", "HQ-CLIP: what the image shows, in one to three sentences"),
+    Column("short_positive", "ARRAY<STRING>", "HQ-CLIP: tags of things in the image, best first"),
+    Column("long_negative", "STRING", "HQ-CLIP: close to the truth, false of the image"),
+    Column("short_negative", "ARRAY<STRING>", "HQ-CLIP: tags of things that are not in the image"),
+)
+
+CAPTIONS = Table(
+    name="gold.captions",
+    comment="Every text of a curated pair, wide",
+    key=("sample_id",),
+    cluster_by=("sample_id",),
+    statistics=("source", "width", "height", "alt_text_words", "long_positive_words", "model"),
+    columns=(
+        _SAMPLE_ID,
+        _IMAGE_ID,
+        *_TEXTS,
+        Column("alt_text_words", "INT", "Words in the alt-text"),
+        Column("long_positive_words", "INT", "Words in long_positive"),
+        Column("width", "INT", "Width of the original image in pixels"),
+        Column("height", "INT", "Height of the original image in pixels"),
+        Column("source", "STRING", "Folder, tar, file or table that the pair came from"),
+        Column("source_uid", "STRING", "Name of the pair within its source"),
+        Column("url", "STRING", "Where the web showed the image, if known", nullable=True),
+        Column("licence", "STRING", "Licence of the image, if known", nullable=True),
+        Column("model", "STRING", "Model URI that wrote the four texts"),
+        Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
+        Column("request_key", "STRING", "The answer in silver.responses that the four texts were read from"),
+        _RUN_ID,
+    ),
+)
+
+TAGS = Table(
+    name="gold.tags",
+    comment="The tag vocabulary: what the tag classifier of HQ-CLIP (STC) predicts",
+    key=("vocabulary", "tag_id"),
+    cluster_by=("vocabulary", "tag_id"),
+    statistics=("samples",),
+    columns=(
+        Column("vocabulary", "STRING", "Version of the vocabulary: first 12 hex digits of the SHA-256 of its tags in order"),
+        Column("tag_id", "INT", "Position of the tag, 0 for the most frequent"),
+        Column("tag", "STRING", "The tag in normal form: lower case, single spaces"),
+        Column("samples", "BIGINT", "Samples that carry the tag when the vocabulary was built"),
+        _RUN_ID,
+    ),
+)
+
+TRAINING = Table(
+    name="gold.training",
+    comment="A row as a trainer reads it: image at training size, all texts, tag ids",
+    key=("sample_id",),
+    statistics=("sample_id", "split", "bucket"),
+    checks={"has_a_known_split": "split IN ('train', 'held_out')"},
+    columns=(
+        _SAMPLE_ID,
+        _IMAGE_ID,
+        Column("image", "BINARY", "JPEG made by us at training size: short side as asked, on white, upright, sRGB"),
+        *_TEXTS,
+        Column("tag_ids", "ARRAY<INT>", "Positive tags as positions in the vocabulary, ascending"),
+        Column("vocabulary", "STRING", "Version of the vocabulary that tag_ids refer to"),
+        Column("split", "STRING", "train or held_out, by hash of the image, so that one image is never in both"),
+        Column("bucket", "INT", "0 to 999 by hash of the image: a reproducible sample is a predicate on it"),
+        _RUN_ID,
+    ),
+)
+
+RELEASES = Table(
+    name="gold.releases",
+    comment="A training release: anyone can rebuild the same batches from this line",
+    key=("release",),
+    columns=(
+        Column("release", "STRING", "Name of the release"),
+        Column("table_name", "STRING", "Table that the release pins"),
+        Column("table_version", "BIGINT", "Delta version of that table"),
+        Column("predicate", "STRING", "SQL that a row must meet, over split and bucket"),
+        Column("mix", "STRING", "Default mix of texts, as a JSON object of column to weight"),
+        Column("negatives", "STRING", "Default mix of negative texts, as a JSON object of column to weight"),
+        Column("seed", "BIGINT", "Seed of order and choice of text"),
+        Column("vocabulary", "STRING", "Version of the tag vocabulary"),
+        Column("tag_count", "INT", "Tags in that vocabulary"),
+        Column("train_rows", "BIGINT", "Rows of split train"),
+        Column("held_out_rows", "BIGINT", "Rows of split held_out"),
+        Column("digest", "STRING", "SHA-256, in hex, over the sorted sample_ids of all rows with their split"),
+        Column("released_at", "TIMESTAMP", "When the release was made, UTC"),
+        _RUN_ID,
+    ),
+)
+
+EVALUATIONS = Table(
+    name="gold.evaluations",
+    comment="One metric of one checkpoint",
+    key=("checkpoint", "dataset", "metric"),
+    columns=(
+        Column("checkpoint", "STRING", "SHA-256, in hex, of the checkpoint's weights"),
+        Column("name", "STRING", "Name of the training run, for people"),
+        Column("dataset", "STRING", "What was evaluated: release, split and query text"),
+        Column("metric", "STRING", "text_to_image_r10, image_to_text_r1, ..."),
+        Column("value", "DOUBLE", "Value of the metric"),
+        Column("n", "BIGINT", "Queries behind the value"),
+        Column("release", "STRING", "Release that the checkpoint was trained on"),
+        Column("evaluated_at", "TIMESTAMP", "When it was measured, UTC"),
+        _RUN_ID,
+    ),
+)
+
+TABLES = (CAPTIONS, TAGS, TRAINING, RELEASES, EVALUATIONS)

@@ -1,0 +1,143 @@
+"""Silver: what was measured, decided and described, one fact a column."""
+
+from lakehouse.table import Column, Table
+
+_SAMPLE_ID = Column("sample_id", "STRING", "Key of the pair in bronze.pairs")
+_IMAGE_ID = Column("image_id", "STRING", "SHA-256, in hex, of the encoded image bytes")
+_RUN_ID = Column("run_id", "STRING", "Run that wrote the row")
+
+SIGNALS = Table(
+    name="silver.signals",
+    comment="What was measured of a pair, its text and its image, in one decode",
+    key=("sample_id",),
+    cluster_by=("sample_id",),
+    statistics=("words", "chars", "language", "width", "height", "aspect", "entropy", "sharpness", "phash"),
+    columns=(
+        _SAMPLE_ID,
+        _IMAGE_ID,
+        Column("words", "INT", "Words in the alt-text, split at white space"),
+        Column("chars", "INT", "Characters in the alt-text, without white space at its ends"),
+        Column("language", "STRING", "Most likely language of the alt-text, ISO 639-1; und where nothing speaks"),
+        Column("language_score", "FLOAT", "Probability of that language, 0 to 1"),
+        Column("repetition", "FLOAT", "Share of words that repeat an earlier word of the alt-text, 0 to 1"),
+        Column("is_file_name", "BOOLEAN", "The alt-text looks like a file name: IMG_1234.jpg, DSC-0012"),
+        Column("has_url", "BOOLEAN", "The alt-text holds a web address"),
+        Column("has_email", "BOOLEAN", "The alt-text holds an e-mail address"),
+        Column("has_html", "BOOLEAN", "The alt-text holds HTML tags or entities"),
+        Column("width", "INT", "Width in pixels"),
+        Column("height", "INT", "Height in pixels"),
+        Column("aspect", "FLOAT", "Longer side by shorter side, 1 or more"),
+        Column("entropy", "FLOAT", "Shannon entropy of the grey-level histogram, in bits, 0 to 8"),
+        Column("sharpness", "FLOAT", "Variance of the Laplacian of the grey image at 256 pixels; small is blurred"),
+        Column("flat_share", "FLOAT", "Share of the most frequent colour (4 bits a channel), 0 to 1; 1 is one flat colour"),
+        Column("alpha_share", "FLOAT", "Share of pixels that are at least half transparent, 0 to 1"),
+        Column("colours", "ARRAY<STRING>", "Names of the main colours on white, most frequent first, at most three"),
+        Column("mean_rgb", "ARRAY<INT>", "Mean red, green and blue of the image on white, 0 to 255"),
+        Column("phash", "BIGINT", "64-bit perceptual hash (DCT) of the grey image on white"),
+        _RUN_ID,
+    ),
+)
+
+DUPLICATES = Table(
+    name="silver.duplicates",
+    comment="A pair that repeats another",
+    key=("sample_id",),
+    cluster_by=("sample_id",),
+    statistics=("kept_id", "kind"),
+    checks={"does_not_repeat_itself": "sample_id <> kept_id"},
+    columns=(
+        _SAMPLE_ID,
+        Column("kept_id", "STRING", "sample_id of the pair that stays in its place"),
+        Column("kind", "STRING", "exact: same image bytes; perceptual: look-alike by perceptual hash and colour"),
+        Column("distance", "INT", "Bits in which the two perceptual hashes differ; 0 for exact"),
+        _RUN_ID,
+    ),
+)
+
+SELECTIONS = Table(
+    name="silver.selections",
+    comment="A sample chosen by a named filter; the filter's text is in ops.runs",
+    key=("selection", "sample_id"),
+    cluster_by=("selection", "sample_id"),
+    columns=(
+        Column("selection", "STRING", "Name of the filter"),
+        _SAMPLE_ID,
+        _RUN_ID,
+    ),
+)
+
+SAMPLES = Table(
+    name="silver.samples",
+    comment="A curated pair with its bytes: what captioning streams from",
+    key=("sample_id",),
+    cluster_by=("sample_id",),
+    statistics=("image_id",),
+    columns=(
+        _SAMPLE_ID,
+        _IMAGE_ID,
+        Column("image", "BINARY", "The encoded image as it came"),
+        Column("alt_text", "STRING", "The text that came with the image"),
+        Column("web_tags", "ARRAY<STRING>", "Tags that came with the image, in lower case; empty if there were none"),
+        Column("colours", "ARRAY<STRING>", "Names of the main colours, most frequent first (silver.signals)"),
+        Column("width", "INT", "Width in pixels"),
+        Column("height", "INT", "Height in pixels"),
+        _RUN_ID,
+    ),
+)
+
+RESPONSES = Table(
+    name="silver.responses",
+    comment="One model answer, paid once: the ledger",
+    key=("request_key",),
+    cluster_by=("model", "prompt_hash", "request_key"),
+    statistics=("sample_id", "status", "asked_at"),
+    checks={
+        "has_a_known_status": "status IN ('answered', 'failed')",
+        "is_an_answer_or_a_reason": "(status = 'answered') = (reason IS NULL)",
+    },
+    columns=(
+        Column("request_key", "STRING", "SHA-256, in hex, of canonical JSON of everything that can change the answer"),
+        _SAMPLE_ID,
+        Column("task", "STRING", "What was asked for: describe"),
+        Column("model", "STRING", "Model URI"),
+        Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
+        Column("prompt", "STRING", "Name of the prompt file"),
+        Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
+        Column("status", "STRING", "answered or failed"),
+        Column("reason", "STRING", "Why there is no answer, from the closed list", nullable=True),
+        Column("answer", "STRING", "The model's text as it came, capped at 64 KiB", nullable=True),
+        Column("input_tokens", "BIGINT", "Tokens read, if the model counts them", nullable=True),
+        Column("output_tokens", "BIGINT", "Tokens written, if the model counts them", nullable=True),
+        Column("cost_usd", "DOUBLE", "What the answer cost, in US dollars"),
+        Column("seconds", "DOUBLE", "From sending to the whole answer"),
+        Column("attempts", "INT", "Requests sent for this answer"),
+        Column("asked_at", "TIMESTAMP", "When the answer came, UTC"),
+        _RUN_ID,
+    ),
+)
+
+DESCRIPTIONS = Table(
+    name="silver.descriptions",
+    comment="HQ-CLIP's four texts of one sample, by one model and one prompt (section 3 of the paper)",
+    key=("sample_id", "model", "prompt_hash"),
+    cluster_by=("sample_id",),
+    statistics=("model", "prompt_hash"),
+    checks={
+        "has_a_long_positive": "length(trim(long_positive)) > 0",
+        "tags_do_not_contradict": "NOT arrays_overlap(short_positive, short_negative)",
+    },
+    columns=(
+        _SAMPLE_ID,
+        Column("long_positive", "STRING", "What the image shows, in one to three sentences"),
+        Column("short_positive", "ARRAY<STRING>", "Tags: things that are in the image, in lower case, best first"),
+        Column("long_negative", "STRING", "A description close to the truth that is false of the image"),
+        Column("short_negative", "ARRAY<STRING>", "Tags: things one might expect that are not in the image"),
+        Column("repairs", "ARRAY<STRING>", "What had to be mended to read the answer, in order; empty if nothing"),
+        Column("request_key", "STRING", "The answer in silver.responses that the texts were read from"),
+        Column("model", "STRING", "Model URI"),
+        Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
+        _RUN_ID,
+    ),
+)
+
+TABLES = (SIGNALS, DUPLICATES, SELECTIONS, SAMPLES, RESPONSES, DESCRIPTIONS)
