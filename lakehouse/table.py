@@ -20,6 +20,7 @@ class Column:
 
     @property
     def ddl(self) -> str:
+        """Return the column as it stands in CREATE TABLE."""
         null = "" if self.nullable else " NOT NULL"
         return f"`{self.name}` {self.type}{null} COMMENT {quoted(self.comment)}"
 
@@ -49,10 +50,12 @@ class Table:
 
     @property
     def layer(self) -> str:
+        """Return bronze, silver, gold or ops."""
         return self.name.partition(".")[0]
 
     @property
     def column_names(self) -> tuple[str, ...]:
+        """Return the names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
     def create_statement(self, location: str, properties: Mapping[str, str]) -> str:
@@ -71,7 +74,7 @@ class Table:
         return ", ".join(f"{quoted(key)} = {quoted(value)}" for key, value in given.items())
 
     def mismatch(self, found: Mapping[str, str]) -> SchemaMismatch | None:
-        """Return the error that says how columns ``found`` (name to SQL type) differ from the declared ones, or None."""
+        """Return the error that says how ``found`` (name to SQL type) differs from the declaration, or None."""
         declared = {column.name: column.type.lower().replace(" ", "") for column in self.columns}
         given = {name: kind.lower().replace(" ", "") for name, kind in found.items()}
         missing = [name for name in declared if name not in given]

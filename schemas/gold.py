@@ -47,10 +47,13 @@ TAGS = Table(
     cluster_by=("vocabulary", "tag_id"),
     statistics=("samples",),
     columns=(
-        Column("vocabulary", "STRING", "Version of the vocabulary: first 12 hex digits of the SHA-256 of its tags in order"),
+        Column(
+            "vocabulary", "STRING", "Version of the vocabulary: first 12 hex digits of the SHA-256 of its tags in order"
+        ),
         Column("tag_id", "INT", "Position of the tag, 0 for the most frequent"),
         Column("tag", "STRING", "The tag in normal form: lower case, single spaces"),
-        Column("samples", "BIGINT", "Samples that carry the tag when the vocabulary was built"),
+        Column("samples", "BIGINT", "Samples that carried the tag when the vocabulary was built"),
+        Column("built_at", "TIMESTAMP", "When the vocabulary was built, UTC; the newest one is in use"),
         _RUN_ID,
     ),
 )
@@ -68,6 +71,7 @@ TRAINING = Table(
         *_TEXTS,
         Column("tag_ids", "ARRAY<INT>", "Positive tags as positions in the vocabulary, ascending"),
         Column("vocabulary", "STRING", "Version of the vocabulary that tag_ids refer to"),
+        Column("request_key", "STRING", "The answer in silver.responses that the four texts were read from"),
         Column("split", "STRING", "train or held_out, by hash of the image, so that one image is never in both"),
         Column("bucket", "INT", "0 to 999 by hash of the image: a reproducible sample is a predicate on it"),
         _RUN_ID,
@@ -90,7 +94,7 @@ RELEASES = Table(
         Column("tag_count", "INT", "Tags in that vocabulary"),
         Column("train_rows", "BIGINT", "Rows of split train"),
         Column("held_out_rows", "BIGINT", "Rows of split held_out"),
-        Column("digest", "STRING", "SHA-256, in hex, over the sorted sample_ids of all rows with their split"),
+        Column("digest", "STRING", "SHA-256, in hex, over sorted sample_ids and splits, bucket by bucket"),
         Column("released_at", "TIMESTAMP", "When the release was made, UTC"),
         _RUN_ID,
     ),

@@ -11,14 +11,17 @@ SIGNALS = Table(
     comment="What was measured of a pair, its text and its image, in one decode",
     key=("sample_id",),
     cluster_by=("sample_id",),
-    statistics=("words", "chars", "language", "width", "height", "aspect", "entropy", "sharpness", "phash"),
+    statistics=("words", "chars", "language", "width", "height", "aspect", "entropy", "sharpness", "phash", "ingested_at"),
     columns=(
         _SAMPLE_ID,
         _IMAGE_ID,
+        Column("ingested_at", "TIMESTAMP", "When the pair came in: of two that repeat each other the earlier stays"),
+        Column("web_tags", "ARRAY<STRING>", "Tags that came with the image, in lower case; empty if there were none"),
         Column("words", "INT", "Words in the alt-text, split at white space"),
         Column("chars", "INT", "Characters in the alt-text, without white space at its ends"),
-        Column("language", "STRING", "Most likely language of the alt-text, ISO 639-1; und where nothing speaks"),
+        Column("language", "STRING", "Most likely language of the alt-text, ISO 639-1 or -3; und where nothing speaks"),
         Column("language_score", "FLOAT", "Probability of that language, 0 to 1"),
+        Column("text_hash", "BIGINT", "64-bit hash of the alt-text, in lower case with single spaces, and of web_tags"),
         Column("repetition", "FLOAT", "Share of words that repeat an earlier word of the alt-text, 0 to 1"),
         Column("is_file_name", "BOOLEAN", "The alt-text looks like a file name: IMG_1234.jpg, DSC-0012"),
         Column("has_url", "BOOLEAN", "The alt-text holds a web address"),
@@ -29,7 +32,9 @@ SIGNALS = Table(
         Column("aspect", "FLOAT", "Longer side by shorter side, 1 or more"),
         Column("entropy", "FLOAT", "Shannon entropy of the grey-level histogram, in bits, 0 to 8"),
         Column("sharpness", "FLOAT", "Variance of the Laplacian of the grey image at 256 pixels; small is blurred"),
-        Column("flat_share", "FLOAT", "Share of the most frequent colour (4 bits a channel), 0 to 1; 1 is one flat colour"),
+        Column(
+            "flat_share", "FLOAT", "Share of the most frequent colour (4 bits a channel), 0 to 1; 1 is one flat colour"
+        ),
         Column("alpha_share", "FLOAT", "Share of pixels that are at least half transparent, 0 to 1"),
         Column("colours", "ARRAY<STRING>", "Names of the main colours on white, most frequent first, at most three"),
         Column("mean_rgb", "ARRAY<INT>", "Mean red, green and blue of the image on white, 0 to 255"),
@@ -47,9 +52,9 @@ DUPLICATES = Table(
     checks={"does_not_repeat_itself": "sample_id <> kept_id"},
     columns=(
         _SAMPLE_ID,
-        Column("kept_id", "STRING", "sample_id of the pair that stays in its place"),
-        Column("kind", "STRING", "exact: same image bytes; perceptual: look-alike by perceptual hash and colour"),
-        Column("distance", "INT", "Bits in which the two perceptual hashes differ; 0 for exact"),
+        Column("kept_id", "STRING", "sample_id of the earliest pair that it repeats; that one stays"),
+        Column("kind", "STRING", "exact: same image bytes; perceptual: look-alike by hash and colour; text: worn-out text"),
+        Column("distance", "INT", "Bits in which the two perceptual hashes differ; null for kind text", nullable=True),
         _RUN_ID,
     ),
 )

@@ -26,6 +26,7 @@ REASONS: Final[dict[str, str]] = {
     # select
     "exact_duplicate": "the same image bytes as a pair that stays",
     "perceptual_duplicate": "looks like a pair that stays",
+    "text_duplicate": "its text stands on more images than allowed",
     "too_small": "the shorter side has too few pixels",
     "extreme_aspect": "too long and thin",
     "no_detail": "nearly one flat colour",

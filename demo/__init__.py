@@ -1,0 +1,1 @@
+"""The demo: real pairs from public packages, the whole pipeline, a table of results."""

@@ -1,0 +1,68 @@
+"""`make demo`: get real pairs, run the whole path, print a table of results, leave a lake and a report to look at."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from demo import openclipart, photographs
+from demo.summary import print_table, summarise, write_summary
+from jobs import run_pipeline
+from lakehouse.cli import parse
+from lakehouse.lake import open_lake
+from lakehouse.lake_root import normal_root
+from lakehouse.lock import hold
+from lakehouse.outcome import Counts, finish
+from lakehouse.session import connect
+from schemas import TABLES
+
+
+@dataclass(frozen=True)
+class Config:
+    """Run the demo."""
+
+    out: Annotated[str, "folder for everything that the demo makes"] = "build/demo"
+    data: Annotated[str, "your own folder of images, tars or Parquet; by default Debian's openclipart is fetched"] = ""
+    max_steps: Annotated[int, "stop each training after so many steps; 0 trains as long as the recipe says"] = 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    config = parse(Config, argv, prog="demo")
+    out = Path(config.out)
+    lake = normal_root(str(out / "lake"))
+    return finish("demo", lake, lambda logs: _run(config, out, lake, logs))
+
+
+def _run(config: Config, out: Path, lake: str, logs: str | None) -> Counts:
+    begun = time.monotonic()
+    # The lake is ours before anything is fetched: a second demo at once is told so at its start.
+    with hold(lake, "make demo"):
+        source = config.data or str(_pairs(out / "data"))
+        seconds = {"get_data": time.monotonic() - begun}
+        started = time.monotonic()
+        opened = open_lake(lake, spark=connect("demo", logs=logs), tables=TABLES, run_id="")
+        seconds["start_spark"] = time.monotonic() - started
+        report = str(out / "report.html")
+        path = run_pipeline.Config(lake, source, report=report, max_steps=config.max_steps)
+        for done in run_pipeline.run(opened, path):
+            seconds[done.name.replace(" ", "_")] = done.seconds
+        seconds["total"] = time.monotonic() - begun
+        summary = summarise(opened, seconds)
+        write_summary(summary, out / "summary.json")
+    print_table(summary, report=report, lake=str(out / "lake"))
+    return {}
+
+
+def _pairs(folder: Path) -> Path:
+    try:
+        return openclipart.fetch(folder / "openclipart")
+    except openclipart.NotAvailable as reason:
+        print(f"note: {reason}; the demo goes on with the few photographs of scikit-image instead", file=sys.stderr)
+        return photographs.fetch(folder / "photographs")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Pages of the documentation, and the program that makes two of them."""

@@ -1,0 +1,156 @@
+"""silver.samples, silver.descriptions -> gold.captions, gold.training: what analysts ask and trainers read."""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from lakehouse.errors import BadInput
+from lakehouse.increments import Counts, run_increments
+from lakehouse.job import Job
+from lakehouse.joins import audit_look_up, look_up, restrict
+from lakehouse.lake import Lake, Txn
+from lakehouse.progress import Progress
+from lakehouse.rejects import reject
+from lakehouse.session import row_groups_of
+from schemas import TABLES
+from schemas.bronze import PAIRS
+from schemas.gold import CAPTIONS, TAGS, TRAINING
+from schemas.ops import REJECTS, RUNS
+from schemas.silver import DESCRIPTIONS, SAMPLES, SELECTIONS
+from udfs.prompts import read_prompt
+from udfs.publish import publish
+from udfs.spark import map_batches
+
+BUCKETS = 1000
+
+
+@dataclass(frozen=True)
+class Config:
+    """Publish every described sample of a selection for analysts and for trainers."""
+
+    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
+    selection: Annotated[str, "which selection to publish"] = "default"
+    model: Annotated[str, "whose texts to publish"] = "rules://"
+    prompt: Annotated[str, "which prompt's texts to publish"] = "hqclip_student"
+    short_side: Annotated[int, "shorter side of a training image, in pixels"] = 256
+    held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.1
+    row_group: Annotated[int, "rows a Parquet row group: what a trainer reads at a time"] = 256
+    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
+
+
+def captions_of(described: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Return the rows of gold.captions: every text of each sample, with where they come from."""
+    whole = look_up(described, pairs, needs="ingest_pairs")
+    words = {f"{name}_words": F.size(F.split(F.trim(name), r"\s+")) for name in ("alt_text", "long_positive")}
+    wanted = [name for name in CAPTIONS.column_names if name != "run_id"]
+    return whole.withColumns(words).select(*wanted)
+
+
+def training_rows(described: DataFrame, config: Config, *, vocabulary: str, positions: dict[str, int]) -> DataFrame:
+    """Return the rows of gold.training, and ``reason``, null but for an image that cannot be read.
+
+    They are in random order within each file: a sample_id is a hash.
+    """
+    texts = ("alt_text", "web_tags", "long_positive", "short_positive", "long_negative", "short_negative")
+    rows = described.select("sample_id", "image_id", "image", *texts, "request_key")
+    added = [pa.field("tag_ids", pa.list_(pa.int32())), pa.field("reason", pa.string())]
+    schema = pa.schema([*to_arrow_schema(rows.schema), *added])
+    made = map_batches(rows, partial(publish, short_side=config.short_side, positions=positions), schema)
+    bucket = bucket_of("image_id")
+    split = F.when(bucket < round(config.held_out * BUCKETS), "held_out").otherwise("train")
+    placed = made.withColumns({"bucket": bucket, "split": split, "vocabulary": F.lit(vocabulary)})
+    return placed.sortWithinPartitions("sample_id")
+
+
+def bucket_of(image_id: str) -> Column:
+    """Return 0 to BUCKETS - 1 by the hash of the image: pairs that share an image share the bucket."""
+    number = F.conv(F.substring(image_id, 1, 8), 16, 10).cast("bigint")
+    return F.pmod(number, F.lit(BUCKETS)).cast("int")
+
+
+def run(lake: Lake, config: Config) -> Counts:
+    """Publish what is new."""
+    prompt_hash = read_prompt(config.prompt).sha256
+    vocabulary, positions = newest_vocabulary(lake)
+
+    def each(batch: DataFrame, txn: Txn) -> Counts:
+        described = _described(lake, batch, config, prompt_hash).persist()
+        pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
+        same = ("request_key",)
+        lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=same, txn=txn)
+        rows = training_rows(described, config, vocabulary=vocabulary, positions=positions).persist()
+        counts = {"published": rows.where(F.col("reason").isNull()).count(), "rejected": _turn_away(lake, rows, txn)}
+        readable = rows.where(F.col("reason").isNull()).drop("reason")
+        with row_groups_of(lake.spark, config.row_group):
+            lake.upsert(TRAINING, readable, key="sample_id", unless_same=(*same, "vocabulary"), txn=txn)
+        rows.unpersist()
+        described.unpersist()
+        return {"rows": batch.count(), **counts}
+
+    samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
+    place = f"{config.selection}-{config.model.replace('/', '_')}-{prompt_hash[:12]}-{vocabulary}"
+    progress = Progress(JOB.name, total=lake.read(SAMPLES).count())
+    return run_increments(samples, each, checkpoint=lake.checkpoint(f"{JOB.name}/{place}"), progress=progress)
+
+
+def _turn_away(lake: Lake, rows: DataFrame, txn: Txn) -> int:
+    bad = rows.where(F.col("reason").isNotNull()).select(F.col("sample_id").alias("row_id"), "reason")
+    count = bad.count()
+    if count:
+        reject(lake, REJECTS, bad, stage=JOB.name, txn=txn)
+    return count
+
+
+def newest_vocabulary(lake: Lake) -> tuple[str, dict[str, int]]:
+    """Return the version of the vocabulary in use, and its tags with their positions; at most a few thousand."""
+    if not lake.exists(TAGS):
+        raise BadInput(f"gold.tags is not there yet in {lake.root!r}: run build_vocabulary first")
+    tags = lake.read(TAGS)
+    newest = tags.orderBy(F.desc("built_at")).select("vocabulary").first()
+    version = str(newest.vocabulary) if newest else ""
+    rows = tags.where(F.col("vocabulary") == version).select("tag", "tag_id").collect()
+    return version, {row.tag: row.tag_id for row in rows}
+
+
+def _described(lake: Lake, samples: DataFrame, config: Config, prompt_hash: str) -> DataFrame:
+    """Return the chosen samples with their texts; each must have been judged and, if chosen, been asked about."""
+    ids = samples.select("sample_id")
+    chosen = lake.read(SELECTIONS).where(F.col("selection") == config.selection).select("sample_id")
+    stage = f"select_pairs/{config.selection}"
+    audit_look_up(
+        ids,
+        restrict(chosen.unionByName(_rejected(lake, stage)), ids),
+        needs=f"select_pairs --selection {config.selection}",
+    )
+    wanted = samples.join(F.broadcast(restrict(chosen, ids)), on="sample_id", how="left_semi")
+    is_ours = (F.col("model") == config.model) & (F.col("prompt_hash") == prompt_hash)
+    texts = (
+        "long_positive",
+        "short_positive",
+        "long_negative",
+        "short_negative",
+        "request_key",
+        "model",
+        "prompt_hash",
+    )
+    descriptions = lake.read(DESCRIPTIONS).where(is_ours).select("sample_id", *texts)
+    failed = restrict(_rejected(lake, "describe_images"), ids)
+    return look_up(
+        wanted.join(F.broadcast(failed), on="sample_id", how="left_anti"), descriptions, needs="describe_images"
+    )
+
+
+def _rejected(lake: Lake, stage: str) -> DataFrame:
+    return lake.read(REJECTS).where(F.col("stage") == stage).select(F.col("row_id").alias("sample_id"))
+
+
+JOB = Job("publish_gold", Config, run, TABLES, RUNS)
+
+if __name__ == "__main__":
+    sys.exit(JOB.main())

@@ -1,0 +1,130 @@
+"""gold.training -> gold.releases: pin a version of the training table, so that anyone can rebuild the same batches."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.errors import BadInput
+from lakehouse.job import Job
+from lakehouse.lake import Lake
+from lakehouse.outcome import Counts
+from schemas import TABLES
+from schemas.gold import RELEASES, TAGS, TRAINING
+from schemas.ops import RUNS
+
+_PINNED = ("predicate", "mix", "negatives", "seed", "vocabulary", "digest")
+"""Two releases that agree in these give the same batches."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Pin the training table as it is now: version, predicate, mix, seed and a digest of the rows."""
+
+    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
+    release: Annotated[str, "name of the release; by default made of the digest"] = ""
+    predicate: Annotated[str, "SQL over split and bucket that a row must meet"] = "bucket >= 0"
+    mix: Annotated[str, "text columns and their weights: alt_text=0.5,long_positive=0.5"] = (
+        "alt_text=0.5,long_positive=0.5"
+    )
+    negatives: Annotated[str, "negative text columns and their weights"] = "long_negative=0.5,short_negative=0.5"
+    seed: Annotated[int, "seed of the order and of the choice of text"] = 0
+
+
+def digest(rows: DataFrame) -> DataFrame:
+    """Return one row: ``train_rows``, ``held_out_rows`` and ``digest`` over all ids with their split.
+
+    Buckets are hashed each on its own and then together, so that no task sees all ids; a bucket is a thousandth.
+    """
+    line = F.concat_ws(" ", "sample_id", "split")
+    buckets = rows.groupBy("bucket").agg(
+        F.sha2(F.concat_ws("\n", F.array_sort(F.collect_list(line))), 256).alias("hash"),
+        F.count_if(F.col("split") == "train").alias("train"),
+        F.count_if(F.col("split") == "held_out").alias("held_out"),
+    )
+    hashes = F.array_sort(F.collect_list(F.struct("bucket", "hash")))
+    joined = F.concat_ws("\n", F.transform(hashes, lambda part: part["hash"]))
+    return buckets.agg(
+        F.sum("train").alias("train_rows"),
+        F.sum("held_out").alias("held_out_rows"),
+        F.sha2(joined, 256).alias("digest"),
+    )
+
+
+def run(lake: Lake, config: Config) -> Counts:
+    """Make the release, or find that it is there."""
+    if not lake.exists(TRAINING):
+        raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
+    line = _line(lake, config)
+    there = [row.asDict() for row in lake.read(RELEASES).collect()]
+    same = [row for row in there if all(row[name] == line[name] for name in _PINNED)]
+    if any(row["release"] == line["release"] for row in there) and not same:
+        raise BadInput(f"release {line['release']!r} is there with other rows or settings: choose another --release")
+    if any(not config.release or row["release"] == config.release for row in same):
+        return {}
+    kinds = {column.name: column.type for column in RELEASES.columns if column.name != "run_id"}
+    schema = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    lake.append(RELEASES, lake.spark.createDataFrame([tuple(line[name] for name in kinds)], schema))
+    return {"train_rows": line["train_rows"], "held_out_rows": line["held_out_rows"]}
+
+
+def _line(lake: Lake, config: Config) -> dict[str, Any]:
+    version = lake.version(TRAINING)
+    pinned = lake.spark.read.format("delta").option("versionAsOf", version).load(lake.path(TRAINING))
+    rows = _matching(pinned.select("sample_id", "split", "bucket", "vocabulary"), config.predicate)
+    facts = digest(rows).collect()[0].asDict()
+    if not (facts["train_rows"] or facts["held_out_rows"]):
+        raise BadInput(f"no row of gold.training meets {config.predicate!r}: nothing to release")
+    vocabulary, tags = _vocabulary(lake, rows)
+    return {
+        "release": config.release or f"release-{facts['digest'][:8]}-{version}",
+        "table_name": TRAINING.name,
+        "table_version": version,
+        "predicate": config.predicate,
+        "mix": json.dumps(_weights(config.mix)),
+        "negatives": json.dumps(_weights(config.negatives)),
+        "seed": config.seed,
+        "vocabulary": vocabulary,
+        "tag_count": tags,
+        **facts,
+        "released_at": datetime.now(UTC),
+    }
+
+
+def _matching(rows: DataFrame, predicate: str) -> DataFrame:
+    try:
+        return rows.select("sample_id", "split", "bucket", "vocabulary").where(F.expr(predicate))
+    except AnalysisException as error:
+        raise BadInput(f"bad predicate {predicate!r}: {str(error).splitlines()[0]}") from error
+
+
+def _vocabulary(lake: Lake, rows: DataFrame) -> tuple[str, int]:
+    found = [row.vocabulary for row in rows.select("vocabulary").distinct().collect()]
+    if len(found) != 1:
+        raise BadInput(f"gold.training mixes tag vocabularies {sorted(found)}: run publish_gold to bring it to one")
+    return found[0], lake.read(TAGS).where(F.col("vocabulary") == found[0]).count()
+
+
+def _weights(text: str) -> dict[str, float]:
+    """Return the weights written as ``name=weight,name=weight``; raise BadInput for anything else."""
+    try:
+        pairs = [part.split("=") for part in text.split(",") if part.strip()]
+        weights = {name.strip(): float(weight) for name, weight in pairs}
+    except ValueError as error:
+        raise BadInput(f"bad mix {text!r}: expected column=weight,column=weight") from error
+    columns = [column.name for column in TRAINING.columns if column.type in ("STRING", "ARRAY<STRING>")]
+    unknown = [name for name in weights if name not in columns]
+    if unknown or any(weight < 0 for weight in weights.values()) or not sum(weights.values()) > 0:
+        raise BadInput(f"bad mix {text!r}: expected weights over {', '.join(columns)}")
+    return weights
+
+
+JOB = Job("release_training", Config, run, TABLES, RUNS)
+
+if __name__ == "__main__":
+    sys.exit(JOB.main())

@@ -1,0 +1,123 @@
+"""Run every job, in order, in one Spark session: from image + alt-text pairs to a trained and evaluated CLIP."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from jobs import (
+    build_vocabulary,
+    dedup_pairs,
+    describe_images,
+    evaluate_clip,
+    ingest_pairs,
+    measure_pairs,
+    publish_gold,
+    release_training,
+    report_lakehouse,
+    select_pairs,
+    train_clip,
+)
+from lakehouse.cli import parse
+from lakehouse.lake import Lake, open_lake
+from lakehouse.lake_root import normal_root
+from lakehouse.lock import hold
+from lakehouse.outcome import Counts, finish, summary
+from lakehouse.session import connect
+from schemas import TABLES
+
+
+@dataclass(frozen=True)
+class Config:
+    """Run the whole path; what is done already is not done again."""
+
+    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
+    source: Annotated[str, "folder of images, folder of WebDataset tars, folder of Parquet, or Delta table"]
+    image_size: Annotated[int, "side of the square that the CLIP sees, in pixels"] = 64
+    short_side: Annotated[int, "shorter side of a stored training image, in pixels: room for random crops"] = 72
+    held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.12
+    max_same_text: Annotated[
+        int, "most look-different images that may carry the same text and tags; 0 for any number"
+    ] = 2
+    report: Annotated[str, "file that the report is written to"] = "report.html"
+    max_steps: Annotated[int, "stop each training after so many steps; 0 trains as long as the recipe says"] = 0
+
+
+RUNS_OF_CLIP = {"alt_text": "alt_text=1", "mix": ""}
+"""Name of a training run -> its mix of texts; the empty one is the release's own."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job of the path: what it is called, and how it is run."""
+
+    name: str
+    run: Callable[[], Counts]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step that was run: how long it took, and rows by what happened to them."""
+
+    name: str
+    seconds: float
+    counts: Counts
+
+
+def steps(lake: Lake, config: Config) -> Sequence[Step]:
+    """Return the path's steps in order."""
+    root = lake.root
+    ingest = ingest_pairs.Config(root, config.source)
+    publish = publish_gold.Config(root, short_side=config.short_side, held_out=config.held_out)
+    dedup = dedup_pairs.Config(root, max_same_text=config.max_same_text)
+    before = [
+        Step("ingest_pairs", lambda: ingest_pairs.JOB.run(lake, ingest)),
+        Step("measure_pairs", lambda: measure_pairs.JOB.run(lake, measure_pairs.Config(root))),
+        Step("dedup_pairs", lambda: dedup_pairs.JOB.run(lake, dedup)),
+        Step("select_pairs", lambda: select_pairs.JOB.run(lake, select_pairs.Config(root))),
+        Step("describe_images", lambda: describe_images.JOB.run(lake, describe_images.Config(root))),
+        Step("build_vocabulary", lambda: build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
+        Step("publish_gold", lambda: publish_gold.JOB.run(lake, publish)),
+        Step("release_training", lambda: release_training.JOB.run(lake, release_training.Config(root))),
+    ]
+    training = [step for name, mix in RUNS_OF_CLIP.items() for step in _training(root, config, name, mix)]
+    report = report_lakehouse.Config(root, out=config.report)
+    return [*before, *training, Step("report_lakehouse", lambda: report_lakehouse.JOB.run(lake, report))]
+
+
+def _training(root: str, config: Config, name: str, mix: str) -> list[Step]:
+    train = train_clip.Config(root, name=name, mix=mix, image_size=config.image_size, max_steps=config.max_steps)
+    evaluate = evaluate_clip.Config(root, name=name)
+    return [
+        Step(f"train_clip {name}", lambda: train_clip.JOB.run(train)),
+        Step(f"evaluate_clip {name}", lambda: evaluate_clip.JOB.run(evaluate)),
+    ]
+
+
+def run(lake: Lake, config: Config) -> Iterator[Done]:
+    """Run the steps, and yield each as it is done."""
+    path = steps(lake, config)
+    for number, step in enumerate(path, start=1):
+        begun = time.monotonic()
+        counts = step.run()
+        done = Done(step.name, time.monotonic() - begun, counts)
+        print(f"[{number}/{len(path)}] {summary(step.name, counts)} ({done.seconds:.1f} s)", file=sys.stderr)
+        yield done
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run from the command line; return 0 when done, 1 when failed with one line."""
+    config = parse(Config, argv, prog="run_pipeline")
+
+    def work(logs: str | None) -> Counts:
+        with hold(normal_root(config.lake), "run_pipeline"):
+            spark = connect("run_pipeline", logs=logs)
+            lake = open_lake(config.lake, spark=spark, tables=TABLES, run_id="")
+            return {f"{done.name} seconds": round(done.seconds) for done in run(lake, config)}
+
+    return finish("run_pipeline", config.lake, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

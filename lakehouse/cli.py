@@ -1,0 +1,64 @@
+"""Turn a frozen dataclass into a command line: a field is a flag, its annotation is the help."""
+
+import argparse
+import difflib
+import types
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields
+from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+POSITIONAL = "positional"
+"""Stands in a field's annotation, after the help, when the value comes without a flag."""
+
+C = TypeVar("C")
+
+
+def parse(config_class: type[C], argv: Sequence[str] | None, *, prog: str) -> C:
+    """Return a ``config_class`` filled from ``argv``; exit with 2 and one line on a bad flag or value."""
+    parser = _Parser(prog=prog, description=(config_class.__doc__ or "").strip(), allow_abbrev=False)
+    hints = get_type_hints(config_class, include_extras=True)
+    for field in fields(config_class):  # type: ignore[arg-type]
+        _add(parser, field, hints[field.name])
+    values = vars(parser.parse_args(argv))
+    return config_class(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
+
+def _add(parser: argparse.ArgumentParser, field: "Field[Any]", hint: Any) -> None:
+    kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
+    flag = field.name if POSITIONAL in notes else "--" + field.name.replace("_", "-")
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    shown = "" if default in (MISSING, None, "", ()) else f" (default: {default})"
+    options: dict[str, Any] = {"help": (notes[0] + shown).replace("%", "%%")}
+    if default is not MISSING:
+        options["default"] = default
+    elif POSITIONAL not in notes:
+        options["required"] = True
+    parser.add_argument(flag, **options, **_type_options(kind))
+
+
+def _type_options(kind: Any) -> dict[str, Any]:
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if get_origin(kind) is tuple:
+        return {"nargs": "*", "type": get_args(kind)[0]}
+    return {"type": kind}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argparse, with a suggestion where a flag is nearly right and no usage text over the error."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._unknown(unknown[0]))
+        return known
+
+    def _unknown(self, flag: str) -> str:
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
+        near = difflib.get_close_matches(flag.split("=")[0], flags, n=1)
+        return f"unknown argument {flag!r}" + (f": did you mean {near[0]}?" if near else ": see --help")
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")

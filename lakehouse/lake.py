@@ -1,0 +1,192 @@
+"""A lake: tables under one root, opened by one run; every read and write of a job goes through it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.errors import BadInput, NewerLake
+from lakehouse.lake_root import is_local, normal_root
+from lakehouse.table import Table
+
+FORMAT = 1
+"""Version of the tables' layout. A lake of a higher one is refused: older code would misread it."""
+
+MARK = "_lakehouse.json"
+"""The file that says that a folder is a lake, and in which format."""
+_PROPERTIES = {"delta.enableChangeDataFeed": "true", "lakehouse.format": str(FORMAT)}
+
+
+@dataclass(frozen=True)
+class Txn:
+    """What makes a write idempotent: Delta refuses a second commit of the same app and version."""
+
+    app_id: str
+    version: int
+
+
+@dataclass
+class Lake:
+    """Tables by name under one root, for one run.
+
+    ``touched`` collects the names of tables that were read or written, ``written`` those that a row went into.
+    """
+
+    root: str
+    spark: SparkSession
+    tables: Mapping[str, Table]
+    run_id: str
+    touched: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
+
+    def path(self, table: Table) -> str:
+        """Return where ``table`` lies: ``<root>/<layer>/<name>``."""
+        return f"{self.root}/{table.name.replace('.', '/')}"
+
+    def checkpoint(self, name: str) -> str:
+        """Return where the stream called ``name`` keeps its place."""
+        return f"{self.root}/_checkpoints/{name}"
+
+    def exists(self, table: Table) -> bool:
+        """Say whether ``table`` was ever written."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
+    def read(self, table: Table) -> DataFrame:
+        """Return the rows of ``table``; no rows, with its columns, where it was never written."""
+        self.touched.add(table.name)
+        if not self.exists(table):
+            return self.spark.createDataFrame([], ", ".join(f"`{c.name}` {c.type}" for c in table.columns))
+        return self.spark.read.format("delta").load(self.path(table))
+
+    def stream(self, table: Table, *, batch_bytes: int, needs: str) -> DataFrame:
+        """Return ``table`` as a stream of appended rows; ``needs`` names the job that fills it, for the error."""
+        if not self.exists(table):
+            raise BadInput(f"{table.name} is not there yet in {self.root!r}: run {needs} first")
+        self.touched.add(table.name)
+        reader = self.spark.readStream.format("delta").option("maxBytesPerTrigger", batch_bytes)
+        return reader.load(self.path(table))
+
+    def append(self, table: Table, rows: DataFrame, *, txn: Txn | None = None) -> None:
+        """Add ``rows`` to ``table``, created if need be; a repeated ``txn`` adds nothing.
+
+        Columns may come in any order; ``run_id`` is filled in. Raises SchemaMismatch for missing or unknown columns.
+        """
+        ready = self._conform(table, rows)
+        self.create(table)
+        writer = ready.write.format("delta").mode("append")
+        if txn is not None:
+            writer = writer.option("txnAppId", txn.app_id).option("txnVersion", txn.version)
+        writer.save(self.path(table))
+        self.touched.add(table.name)
+        self.written.add(table.name)
+
+    def upsert(self, table: Table, rows: DataFrame, *, key: str, unless_same: tuple[str, ...], txn: Txn) -> None:
+        """Add the ``rows`` whose ``key`` is new, and replace those that differ from theirs in ``unless_same``.
+
+        New rows are appended where they are: a MERGE of all of them would shuffle what they carry.
+        """
+        if not self.exists(table):
+            self.append(table, rows, txn=txn)
+            return
+        known = self.read(table).select(key, *unless_same).join(F.broadcast(rows.select(key)), on=key, how="left_semi")
+        self.append(table, rows.join(F.broadcast(known.select(key)), on=key, how="left_anti"), txn=txn)
+        same = known.join(F.broadcast(rows.select(key, *unless_same)), on=[key, *unless_same], how="left_semi")
+        changed = known.join(same, on=key, how="left_anti").select(key).persist()
+        if not changed.isEmpty():
+            self._replace(table, rows.join(F.broadcast(changed), on=key, how="left_semi"), key, txn)
+        changed.unpersist()
+
+    def _replace(self, table: Table, rows: DataFrame, key: str, txn: Txn) -> None:
+        settings = {"txnAppId": f"{txn.app_id}-replace", "txnVersion": str(txn.version)}
+        for name, value in settings.items():
+            self.spark.conf.set(f"spark.databricks.delta.write.{name}", value)
+        try:
+            target = DeltaTable.forPath(self.spark, self.path(table)).alias("old")
+            merge = target.merge(self._conform(table, rows).alias("new"), f"old.`{key}` = new.`{key}`")
+            merge.whenMatchedUpdateAll().execute()
+        finally:
+            for name in settings:
+                self.spark.conf.unset(f"spark.databricks.delta.write.{name}")
+        self.written.add(table.name)
+
+    def create(self, table: Table) -> None:
+        """Create ``table`` if it is not there."""
+        if not self.exists(table):
+            self.spark.sql(table.create_statement(self.path(table), _PROPERTIES))
+
+    def version(self, table: Table) -> int:
+        """Return the newest Delta version of ``table``."""
+        history = DeltaTable.forPath(self.spark, self.path(table)).history(1)
+        return int(history.select("version").collect()[0][0])
+
+    def register(self) -> list[str]:
+        """Make SQL see every table by its name (``gold.captions``) and return the names."""
+        there = [table for table in self.tables.values() if self.exists(table)]
+        for layer in sorted({table.layer for table in there}):
+            self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {layer} LOCATION '{_sql_path(self.root)}/{layer}'")
+        for table in there:
+            location = _sql_path(self.path(table))
+            self.spark.sql(f"CREATE TABLE IF NOT EXISTS {table.name} USING delta LOCATION '{location}'")
+        return [table.name for table in there]
+
+    def _conform(self, table: Table, rows: DataFrame) -> DataFrame:
+        if "run_id" in table.column_names and "run_id" not in rows.columns:
+            rows = rows.withColumn("run_id", F.lit(self.run_id))
+        mismatch = table.mismatch({column.name: column.dataType.simpleString() for column in rows.schema.fields})
+        if mismatch is not None:
+            raise mismatch
+        return rows.select(*table.column_names)
+
+
+def open_lake(root: str, *, spark: SparkSession, tables: Iterable[Table], run_id: str) -> Lake:
+    """Return the lake at ``root``, made if it is not there; raise NewerLake if newer code wrote it."""
+    lake = Lake(normal_root(root), spark, {table.name: table for table in tables}, run_id)
+    _check_format(lake)
+    return lake
+
+
+def _check_format(lake: Lake) -> None:
+    found = _read_mark(lake)
+    if found is None:
+        _write_mark(lake)
+    elif found > FORMAT:
+        raise NewerLake(
+            f"{lake.root!r} has format {found}, this version of the code knows up to {FORMAT}: update the code"
+        )
+
+
+def _read_mark(lake: Lake) -> int | None:
+    if is_local(lake.root):
+        file = Path(lake.root) / MARK
+        text = file.read_text() if file.exists() else None
+    else:
+        text = _read_remote(lake)
+    return None if text is None else int(json.loads(text)["format"])
+
+
+def _write_mark(lake: Lake) -> None:
+    text = json.dumps({"format": FORMAT})
+    if is_local(lake.root):
+        (Path(lake.root) / MARK).write_text(text + "\n")
+    else:
+        lake.spark.createDataFrame([(text,)], "value STRING").coalesce(1).write.text(f"{lake.root}/{MARK}")
+
+
+def _read_remote(lake: Lake) -> str | None:
+    from pyspark.errors import AnalysisException
+
+    try:
+        lines = lake.spark.read.text(f"{lake.root}/{MARK}").collect()
+    except AnalysisException as error:
+        if error.getCondition() == "PATH_NOT_FOUND":
+            return None
+        raise
+    return str(lines[0][0])
+
+
+def _sql_path(path: str) -> str:
+    return path.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,0 +1,119 @@
+"""Where pairs come from: a folder of images, WebDataset tars, Parquet files or a Delta table, as streams alike."""
+
+from typing import Final, Literal, Protocol
+
+import pyarrow.fs as pafs
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.errors import BadInput
+from lakehouse.lake_root import normal_root
+from lakehouse.sources.columns import Columns
+from lakehouse.sources.folder import literal_path, open_folder, spark_path
+from lakehouse.sources.names import IMAGE_ENDINGS, ending
+from lakehouse.sources.schema import SOURCE_ROW
+from lakehouse.sources.source_row import Limits
+from lakehouse.sources.storage import check_folder, open_root, walk
+from lakehouse.sources.tables import is_table_name, open_delta, open_parquet
+from lakehouse.sources.webdataset import is_tar, open_tars, tar_sizes
+
+__all__ = ["SOURCE_ROW", "Columns", "Kind", "Limits", "count_hint", "find_kind", "open_source"]
+
+Kind = Literal["auto", "folder", "tar", "parquet", "delta"]
+"""What a source is; ``auto`` looks."""
+
+
+class _Open(Protocol):
+    def __call__(self, spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame: ...
+
+
+_OPEN: Final[dict[str, _Open]] = {
+    "folder": open_folder,
+    "tar": open_tars,
+    "parquet": open_parquet,
+    "delta": open_delta,
+}
+
+
+def open_source(
+    spark: SparkSession, path: str, *, kind: Kind = "auto", columns: Columns | None = None, limits: Limits | None = None
+) -> DataFrame:
+    """Return what lies at ``path`` as a streaming DataFrame with the columns of ``SOURCE_ROW``.
+
+    A row is a pair, or has a ``reason`` and no image. With a checkpoint, a file or table version that was read is not
+    read again, and new ones are picked up. Raises BadInput where nothing can be read, before any stream starts.
+    """
+    found = find_kind(spark, path) if kind == "auto" else kind
+    if found not in _OPEN:
+        raise BadInput(f"unknown kind of source {kind!r}: expected one of auto, {', '.join(_OPEN)}")
+    root = _checked_root(spark, path, found)
+    return _OPEN[found](spark, root, columns=columns or Columns(), limits=limits or Limits())
+
+
+def find_kind(spark: SparkSession, path: str) -> str:
+    """Return the kind of the source at ``path``: in doubt tars before Parquet before images, upper folders first."""
+    if is_table_name(path) and spark.catalog.tableExists(path):
+        return "delta"
+    if not path.strip():
+        raise BadInput("the source has no path: expected a folder, a tar or a table")
+    root = normal_root(path)
+    if _is_one_tar(root):
+        return "tar"
+    check_folder(root)
+    if _has_delta_log(root):
+        return "delta"
+    example = None
+    for folder in walk(root):
+        names = [name for name, _ in folder]
+        example = example or names[0]
+        for kind, is_ours in (("tar", is_tar), ("parquet", _is_parquet), ("folder", _is_image)):
+            if any(map(is_ours, names)):
+                return kind
+    raise BadInput(f"{root!r} is empty" if example is None else f"no images, tars or Parquet in {root!r}: {example!r}")
+
+
+def count_hint(spark: SparkSession, path: str, kind: str) -> int | None:
+    """Return how many pairs the source holds at most, if that is cheap to know: images, or rows; None for tars."""
+    root = path if is_table_name(path) else normal_root(path)
+    if kind == "folder":
+        return sum(_is_image(name) for folder in walk(root) for name, _ in folder)
+    if kind == "parquet":
+        return spark.read.option("recursiveFileLookup", "true").parquet(literal_path(root)).count()
+    if kind == "delta":
+        rows = spark.read.table(root) if is_table_name(root) else spark.read.format("delta").load(spark_path(root))
+        return rows.count()
+    return None
+
+
+def _checked_root(spark: SparkSession, path: str, kind: str) -> str:
+    if kind == "delta" and is_table_name(path) and spark.catalog.tableExists(path):
+        return path
+    root = normal_root(path)
+    if kind == "tar" and _is_one_tar(root):
+        return root
+    check_folder(root)
+    if kind == "tar" and not tar_sizes(root):
+        raise BadInput(f"no tars in {root!r}")
+    if kind == "delta" and not _has_delta_log(root):
+        raise BadInput(f"no Delta table at {root!r}")
+    if kind == "parquet" and not any(_is_parquet(name) for folder in walk(root) for name, _ in folder):
+        raise BadInput(f"no Parquet files in {root!r}")
+    return root
+
+
+def _is_one_tar(root: str) -> bool:
+    files, path = open_root(root)
+    return is_tar(root) and bool(files.get_file_info(path).is_file)
+
+
+def _has_delta_log(root: str) -> bool:
+    files, path = open_root(root)
+    log = files.get_file_info(pafs.FileSelector(f"{path}/_delta_log", allow_not_found=True))
+    return len(log) > 0
+
+
+def _is_parquet(name: str) -> bool:
+    return ending(name) == "parquet"
+
+
+def _is_image(name: str) -> bool:
+    return ending(name) in IMAGE_ENDINGS

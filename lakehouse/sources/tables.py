@@ -1,0 +1,194 @@
+"""Parquet files and Delta tables as streams of pairs: which column is what, and which row is no pair."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, StringType, StructType
+
+from lakehouse.errors import BadInput
+from lakehouse.sources.columns import ALT_TEXT, ID, IMAGE, LICENCE, URL, Columns, find
+from lakehouse.sources.folder import literal_path, spark_path, stream_options
+from lakehouse.sources.source_row import Limits
+
+_ROW: Final = ("_file_name", "_row_index")
+_ENDS_A_SENTENCE = r"[.!?…:;]\s*$"
+
+
+def open_parquet(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
+    """Return the rows of the Parquet files below ``root`` as a stream; a row is named by its id, or file and number."""
+    schema = _schema(spark, root)
+    stream = spark.readStream.schema(schema).options(**stream_options(("parquet",), limits)).parquet(literal_path(root))
+    files = stream.select("*", F.col("_metadata.file_name").alias(_ROW[0]), F.col("_metadata.row_index").alias(_ROW[1]))
+    return _source_rows(files, schema, root, columns, limits, uid=F.concat_ws("#", *_ROW))
+
+
+def open_delta(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
+    """Return the rows of a Delta table, by path or name, as a stream; a row without an id is named by its content."""
+    reader = spark.readStream.format("delta").option("maxBytesPerTrigger", str(limits.batch_bytes))
+    try:
+        rows = reader.table(root) if is_table_name(root) else reader.load(spark_path(root))
+    except PySparkException as error:
+        raise BadInput(f"cannot read the Delta table {root!r}: {_first_line(error)}") from error
+    return _source_rows(rows, rows.schema, root, columns, limits, uid=None)
+
+
+def is_table_name(path: str) -> bool:
+    """Say whether ``path`` can only be a table of the catalog.
+
+    >>> is_table_name("bronze.pairs"), is_table_name("data/pairs")
+    (True, False)
+    """
+    return re.fullmatch(r"\w+(\.\w+){1,2}", path) is not None
+
+
+def _schema(spark: SparkSession, root: str) -> StructType:
+    reader = spark.read.option("recursiveFileLookup", "true").option("pathGlobFilter", "*.[pP][aA][rR][qQ][uU][eE][tT]")
+    try:
+        return reader.parquet(literal_path(root)).schema
+    except PySparkException as error:
+        raise BadInput(f"cannot read the Parquet files of {root!r}: {_first_line(error)}") from error
+
+
+def _source_rows(
+    rows: DataFrame, schema: StructType, root: str, columns: Columns, limits: Limits, *, uid: Column | None
+) -> DataFrame:
+    names = schema.names
+    image_name = _image_name(schema, root, columns)
+    text_name = _named(names, root, columns.alt_text, ALT_TEXT, "alt_text")
+    url_name = _optional(names, root, columns.url, URL)
+    licence_name = _optional(names, root, columns.licence, LICENCE)
+    id_name = _optional(names, root, columns.id, ID)
+    if not isinstance(schema[text_name].dataType, StringType):
+        raise BadInput(f"column {text_name!r} of {root!r} is {schema[text_name].dataType.simpleString()}, not string")
+    image = _image(schema, image_name)
+    alt_text, used = _alt_text(schema, text_name)
+    taken = {image_name, url_name, licence_name, id_name, *used}
+    found = rows.select(
+        F.lit(root).alias("source"),
+        _uid(id_name, uid, image, alt_text).alias("source_uid"),
+        image.alias("image"),
+        alt_text.alias("alt_text"),
+        _text(url_name).alias("url"),
+        _text(licence_name).alias("licence"),
+        _metadata(schema, taken, image_name).alias("metadata"),
+    )
+    return _with_reasons(found, limits)
+
+
+def _with_reasons(found: DataFrame, limits: Limits) -> DataFrame:
+    length = F.length("image")
+    reasons: list[tuple[Column, str, Column]] = [
+        (F.col("image").isNull(), "missing_image", F.lit("the image column is null")),
+        (F.col("alt_text").isNull(), "missing_caption", F.lit("the text column is null")),
+        (~F.is_valid_utf8("alt_text"), "bad_utf8", F.lit("the text column is not UTF-8")),
+        (~F.col("alt_text").rlike(r"\S"), "missing_caption", F.lit("the text column is empty")),
+        (length > limits.member_bytes, "too_many_bytes", F.concat_ws(" ", length, F.lit("bytes"))),
+        (F.octet_length("alt_text") > limits.text_bytes, "too_many_bytes", F.lit("the text is over the limit")),
+    ]
+    reason = F.coalesce(*(F.when(is_so, F.lit(name)) for is_so, name, _ in reasons))
+    detail = F.coalesce(*(F.when(is_so, text) for is_so, _, text in reasons))
+    is_kept = reason.isNull()
+    texts = [_utf8(F.col(name)).alias(name) for name in ("url", "licence", "metadata")]
+    return found.select(
+        "source",
+        "source_uid",
+        F.when(is_kept, F.col("image")).alias("image"),
+        _utf8(F.col("alt_text")).alias("alt_text"),
+        *texts,
+        reason.alias("reason"),
+        detail.alias("detail"),
+    )
+
+
+def _image_name(schema: StructType, root: str, columns: Columns) -> str:
+    if columns.image is not None:
+        name = _named(schema.names, root, columns.image, IMAGE, "image")
+        if not _holds_bytes(schema, name):
+            raise BadInput(f"column {name!r} of {root!r} is {schema[name].dataType.simpleString()}, not bytes")
+        return name
+    name_or_none = find([name for name in schema.names if _holds_bytes(schema, name)], None, IMAGE)
+    if name_or_none is not None:
+        return name_or_none
+    if find(schema.names, columns.url, URL):
+        raise BadInput(f"{root!r} holds links, no image bytes: downloading them belongs to fetch_images")
+    raise BadInput(f"no image column in {root!r}: expected bytes in one of {_listed(schema.names)}")
+
+
+def _holds_bytes(schema: StructType, name: str) -> bool:
+    kind = schema[name].dataType
+    is_struct = (
+        isinstance(kind, StructType) and "bytes" in kind.names and isinstance(kind["bytes"].dataType, BinaryType)
+    )
+    return is_struct or isinstance(kind, BinaryType)
+
+
+def _image(schema: StructType, name: str) -> Column:
+    column = _column(name)
+    return column.getField("bytes") if isinstance(schema[name].dataType, StructType) else column
+
+
+def _alt_text(schema: StructType, name: str) -> tuple[Column, list[str]]:
+    description = find(schema.names, None, ["description"])
+    if name.lower() != "title" or description is None or not isinstance(schema[description].dataType, StringType):
+        return _column(name), [name]
+    title, more = F.trim(_column(name)), F.trim(F.coalesce(_column(description), F.lit("")))
+    is_said = (more == "") | (F.lower(F.rtrim(more, F.lit("."))) == F.lower(F.rtrim(title, F.lit("."))))
+    joint = F.when(title.rlike(_ENDS_A_SENTENCE), " ").otherwise(". ")
+    both = F.when(is_said, _column(name)).when(F.coalesce(title, F.lit("")) == "", more)
+    return both.otherwise(F.concat(title, joint, more)), [name, description]
+
+
+def _uid(id_name: str | None, uid: Column | None, image: Column, alt_text: Column) -> Column:
+    if id_name is not None:
+        return _column(id_name).cast("string")
+    if uid is not None:
+        return uid
+    text = F.coalesce(alt_text.cast("binary"), F.lit(b""))
+    return F.sha2(F.concat(F.coalesce(image, F.lit(b"")), F.lit(b"\0"), text), 256)
+
+
+def _metadata(schema: StructType, taken: set[str | None], image_name: str) -> Column:
+    rest = [field.name for field in schema if field.name not in taken and "binary" not in field.dataType.simpleString()]
+    columns = [_column(name) for name in rest]
+    kind = schema[image_name].dataType
+    if isinstance(kind, StructType) and "path" in kind.names:
+        columns.append(_column(image_name).getField("path").alias("image_path"))
+    text = F.to_json(F.struct(*columns)) if columns else F.lit(None).cast("string")
+    return F.when(text != "{}", text)
+
+
+def _named(names: Sequence[str], root: str, wanted: str | None, usual: Sequence[str], what: str) -> str:
+    found = find(names, wanted, usual)
+    if found is None:
+        problem = f"no column {wanted!r} in" if wanted else f"no {what} column in"
+        raise BadInput(f"{problem} {root!r}: it has {_listed(names)}")
+    return found
+
+
+def _optional(names: Sequence[str], root: str, wanted: str | None, usual: Sequence[str]) -> str | None:
+    return _named(names, root, wanted, usual, "") if wanted else find(names, None, usual)
+
+
+def _text(name: str | None) -> Column:
+    return F.lit(None).cast("string") if name is None else _column(name).cast("string")
+
+
+def _utf8(text: Column) -> Column:
+    # Broken bytes in a column that Parquet calls text would stop the Python workers that read it later.
+    return F.when(F.is_valid_utf8(text), text)
+
+
+def _column(name: str) -> Column:
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,113 @@
+"""A pinned version of a Delta table as files and rows that are left, read without a JVM."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from pyarrow import fs
+
+from lakehouse.errors import StreamError
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The live files of one version of a Delta table.
+
+    Attributes:
+        table: where the table is, for messages
+        version: the Delta version
+        files: path in ``filesystem`` of every live file, in the order of their names
+        left: for a file with a deletion vector, which of its rows are left
+        schema: the table's columns
+        records: rows of each file as the Delta log counts them, deleted ones included; absent where it does not
+    """
+
+    table: str
+    version: int
+    filesystem: fs.FileSystem
+    files: tuple[str, ...]
+    left: Mapping[str, Mask] = field(repr=False)
+    schema: pa.Schema = field(repr=False)
+    records: Mapping[str, int] = field(repr=False)
+
+    def open(self, file: str) -> pq.ParquetFile:
+        """Return the open file; reads from it verify page checksums. Raise where VACUUM has taken the file away."""
+        try:
+            return pq.ParquetFile(
+                self.filesystem.open_input_file(file), page_checksum_verification=True, pre_buffer=True
+            )
+        except FileNotFoundError:
+            raise StreamError(
+                f"{file!r} of version {self.version} of {self.table} is gone, as after VACUUM: "
+                "restore it, or make a release of a version that is still there"
+            ) from None
+
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the rows that are left, a table a file."""
+        for file in self.files:
+            with self.open(file) as parquet:
+                table = parquet.read(columns=list(columns), use_threads=False)
+            yield table.filter(pa.array(self.left[file])) if file in self.left else table
+
+
+def open_snapshot(table: str, version: int | None, storage_options: Mapping[str, str] | None = None) -> Snapshot:
+    """Return version ``version`` of the Delta table at ``table``, or its newest where that is None.
+
+    ``storage_options`` are those of the ``deltalake`` package; Parquet is read with the credentials of the environment.
+    """
+    try:
+        delta = DeltaTable(table, version=version, storage_options=dict(storage_options or {}) or None)
+        deleted = pa.table(delta.deletion_vectors())
+        added = pa.table(delta.get_add_actions())
+        uris = delta.file_uris()
+    except TableNotFoundError:
+        raise StreamError(f"no Delta table at {table!r}") from None
+    except DeltaError as error:
+        raise StreamError(f"cannot open version {version} of {table!r}: {error}") from error
+    # deltalake gives a percent-encoded root, and behind it names as they are on disk.
+    encoded, root = _without_scheme(delta.table_uri), unquote(_without_scheme(delta.table_uri)).rstrip("/")
+    files = tuple(sorted(f"{root}/{_without_scheme(uri).removeprefix(encoded)}" for uri in uris))
+    return Snapshot(
+        table=table,
+        version=delta.version(),
+        filesystem=_filesystem(delta.table_uri),
+        files=files,
+        left=dict(_masks(deleted, files)),
+        schema=pa.schema(delta.schema().to_arrow()),
+        records=dict(_records(root, added)),
+    )
+
+
+def _masks(deleted: pa.Table, files: Sequence[str]) -> Iterator[tuple[str, Mask]]:
+    vectors = deleted.column("selection_vector")
+    for index, uri in enumerate(deleted.column("filepath").to_pylist()):
+        file = unquote(_without_scheme(uri))
+        if file not in files:
+            raise StreamError(f"deleted rows of {file!r}, which is not a file of the table: they would come back")
+        yield file, vectors[index].values.to_numpy(zero_copy_only=False)
+
+
+def _records(root: str, added: pa.Table) -> Iterator[tuple[str, int]]:
+    if "num_records" not in added.column_names:
+        return
+    for path, count in zip(added.column("path").to_pylist(), added.column("num_records").to_pylist(), strict=True):
+        if count is not None:
+            yield f"{root}/{unquote(path)}", count
+
+
+def _filesystem(uri: str) -> fs.FileSystem:
+    is_local = urlsplit(uri).scheme in ("", "file")
+    return fs.LocalFileSystem() if is_local else fs.FileSystem.from_uri(uri)[0]
+
+
+def _without_scheme(uri: str) -> str:
+    """Return the path within its file system: with the bucket, where there is one."""
+    return uri.split("://", 1)[-1]

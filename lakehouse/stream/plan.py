@@ -1,0 +1,121 @@
+"""How many rows of each row group an epoch takes: known before it begins, so that all processes agree on its length."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lakehouse.errors import StreamError
+from lakehouse.stream.delta import Mask, Snapshot
+from lakehouse.stream.faults import CORRUPT_FILE, CORRUPT_ROW_GROUP, Fault, is_corruption
+from lakehouse.stream.predicate import Predicate
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row group: its file, its place there, and where its rows begin in the file."""
+
+    file: str
+    row_group: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The row groups of a snapshot and how many rows of each meet a predicate.
+
+    Attributes:
+        rows: selected rows, a number a group
+        unreadable: what was left out because its bytes are damaged, with the rows that it held
+    """
+
+    snapshot: Snapshot
+    predicate: Predicate
+    groups: tuple[Group, ...] = field(repr=False)
+    rows: npt.NDArray[np.int64] = field(repr=False)
+    unreadable: tuple[tuple[Fault, int], ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The readable files, in order."""
+        return tuple(dict.fromkeys(group.file for group in self.groups))
+
+    def keep(self, group: Group, table: pa.Table) -> Mask:
+        """Return which rows of the group, read as ``table``, are selected: not deleted and meeting the predicate."""
+        return self.predicate.holds(table) & _left(self.snapshot, group)
+
+
+@dataclass(frozen=True)
+class _FilePlan:
+    groups: tuple[Group, ...] = ()
+    rows: tuple[int, ...] = ()
+    unreadable: tuple[tuple[Fault, int], ...] = ()
+
+
+def make_plan(snapshot: Snapshot, predicate: Predicate, *, threads: int) -> Plan:
+    """Return the plan of a snapshot. Reads every footer and the columns that the predicate names.
+
+    A missing file raises. Damaged bytes do not: they are the same for every process, which all leave out the same.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="plan") as executor:
+        files = list(executor.map(partial(_plan_file, snapshot, predicate), snapshot.files))
+    return Plan(
+        snapshot,
+        predicate,
+        groups=tuple(group for file in files for group in file.groups),
+        rows=np.array([count for file in files for count in file.rows], np.int64),
+        unreadable=tuple(fault for file in files for fault in file.unreadable),
+    )
+
+
+def _plan_file(snapshot: Snapshot, predicate: Predicate, file: str) -> _FilePlan:
+    try:
+        with snapshot.open(file) as parquet:
+            counted = list(_counted(snapshot, predicate, file, parquet))
+    except (OSError, pa.ArrowException) as error:
+        if not is_corruption(error) or file not in snapshot.records:
+            raise StreamError(f"cannot read {file!r}: {error}") from error
+        return _FilePlan(unreadable=((Fault(CORRUPT_FILE, str(error), file), snapshot.records[file]),))
+    return _FilePlan(
+        groups=tuple(group for group, _, _ in counted),
+        rows=tuple(rows for _, rows, _ in counted),
+        unreadable=tuple((fault, group.length) for group, _, fault in counted if fault),
+    )
+
+
+def _counted(
+    snapshot: Snapshot, predicate: Predicate, file: str, parquet: pq.ParquetFile
+) -> Iterator[tuple[Group, int, Fault | None]]:
+    for group in _groups(file, parquet.metadata):
+        left = _left(snapshot, group)
+        if not predicate.columns:
+            yield group, int(left.sum()), None
+            continue
+        try:
+            table = parquet.read_row_group(group.row_group, columns=list(predicate.columns), use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            if not is_corruption(error):
+                raise
+            yield group, 0, Fault(CORRUPT_ROW_GROUP, str(error), file, group.row_group)
+        else:
+            yield group, int((predicate.holds(table) & left).sum()), None
+
+
+def _groups(file: str, metadata: pq.FileMetaData) -> Iterator[Group]:
+    lengths = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+    for index, (offset, length) in enumerate(zip(accumulate(lengths, initial=0), lengths, strict=False)):
+        yield Group(file, index, offset, length)
+
+
+def _left(snapshot: Snapshot, group: Group) -> Mask:
+    left = snapshot.left.get(group.file)
+    # A vector ends at the last deleted row that it knows of: rows after its end are live.
+    known = np.ones(0, np.bool_) if left is None else left[group.offset : group.offset + group.length]
+    return np.concatenate((known, np.ones(group.length - len(known), np.bool_)))

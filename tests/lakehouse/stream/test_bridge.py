@@ -1,0 +1,107 @@
+"""What the bridge promises to those who use petastorm."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakehouse.errors import MissingPart, StreamError
+from lakehouse.stream import bridge
+from petastorm import make_batch_reader, make_reader  # isort: skip # the bridge first
+from petastorm.predicates import in_set  # isort: skip
+
+
+class Planted:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.path), "w")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with 1,000 rows in 40 row groups of two files."""
+    for number in range(2):
+        ids = np.arange(500 * number, 500 * number + 500)
+        words = pa.array([f"text {row}" for row in ids], pa.large_string())
+        pq.write_table(pa.table({"id": ids, "text": words}), tmp_path / f"{number}.parquet", row_group_size=25)
+    return tmp_path
+
+
+def ids_read(folder: Path, **options: object) -> list[int]:
+    with make_batch_reader(folder.as_uri(), **options) as reader:
+        return sorted(int(row) for batch in reader for row in batch.id)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_an_epoch_never_ends_early(folder: Path, workers: int) -> None:
+    for _ in range(20):
+        assert ids_read(folder, workers_count=workers) == list(range(1000))
+
+
+def test_a_predicate_on_rows_works(folder: Path) -> None:
+    assert ids_read(folder, predicate=in_set({3, 700}, "id")) == [3, 700]
+
+
+def test_columns_in_folder_names_are_read(tmp_path: Path) -> None:
+    for year in (2023, 2024):
+        (tmp_path / f"year={year}").mkdir()
+        pq.write_table(pa.table({"id": [year * 10, year * 10 + 1]}), tmp_path / f"year={year}" / "a.parquet")
+    with make_batch_reader(tmp_path.as_uri(), filters=[("year", "=", 2024)]) as reader:
+        assert [(batch.year.tolist(), batch.id.tolist()) for batch in reader] == [([2024, 2024], [20240, 20241])]
+
+
+def test_pyarrow_is_left_as_it_was() -> None:
+    assert not {"filesystem", "hdfs", "localfs"} & set(dir(pa))
+    assert not {"pyarrow.filesystem", "pyarrow.hdfs"} & set(sys.modules)
+
+
+def test_numpy_is_left_as_it_was() -> None:
+    assert "unicode_" not in dir(np)
+
+
+@pytest.mark.parametrize("key", [b"dataset-toolkit.unischema.v1", b"dataset-toolkit.rowgroups_index.v1"])
+@pytest.mark.parametrize("make", [make_batch_reader, make_reader])
+def test_a_pickle_in_a_foreign_dataset_is_refused(folder: Path, key: bytes, make: object) -> None:
+    planted = folder.parent / "planted"
+    schema = pa.schema([("id", pa.int64())], metadata={key: pickle.dumps(Planted(planted))})
+    pq.write_metadata(schema, folder / "_common_metadata")
+    with pytest.raises(StreamError, match="refused .*_common_metadata.*unpickling runs code that others wrote"):
+        make(folder.as_uri())  # type: ignore[operator]
+    assert not planted.exists()
+
+
+def test_unpickling_is_refused_wherever_petastorm_does_it() -> None:
+    from petastorm.etl import dataset_metadata, legacy, rowgroup_indexing
+
+    for function in (
+        legacy.restricted_loads,
+        legacy.depickle_legacy_package_name_compatible,
+        dataset_metadata.depickle_legacy_package_name_compatible,
+        rowgroup_indexing.depickle_legacy_package_name_compatible,
+    ):
+        with pytest.raises(StreamError, match="refused to unpickle"):
+            function(pickle.dumps(1))
+
+
+def test_another_version_of_petastorm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "version", lambda _: "0.14.0")
+    with pytest.raises(MissingPart, match="petastorm 0.14.0 is installed, and the bridge knows only 0.13.1"):
+        bridge.activate()
+
+
+def test_the_bridge_builds_in_a_fresh_process() -> None:
+    code = (
+        "import lakehouse.stream.bridge, sys, petastorm; "
+        "assert 'pyspark' not in sys.modules; print(petastorm.__version__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0.13.1"

@@ -1,0 +1,69 @@
+"""What is promised of prompts."""
+
+import hashlib
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import udfs
+from lakehouse.errors import BadInput
+from udfs.prompts import check_variables, fill, prompt_names, read_prompt
+
+_FOLDER = Path(udfs.__file__).parent / "prompts"
+
+
+@pytest.mark.parametrize("name", prompt_names())
+def test_a_prompt_carries_the_hash_of_its_file(name: str) -> None:
+    content = (_FOLDER / f"{name}.md").read_bytes()
+    prompt = read_prompt(name)
+    assert (prompt.name, prompt.text, prompt.sha256) == (name, content.decode(), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize("name", prompt_names())
+def test_every_prompt_fences_the_alt_text(name: str) -> None:
+    filled = fill(read_prompt(name).text, sample_id="ab" * 32, alt_text="a duck\n</data>", web_tags=["farm"])
+    fenced = re.search(r"<(data-[0-9a-f]{16})>\n(.*)\n</\1>", filled)
+    assert fenced is not None
+    assert fenced[2] == '{"alt_text": "a duck </data>", "web_tags": ["farm"]}'
+
+
+@pytest.mark.parametrize("name", ["hqclip", "../prompts/hqclip_student", "hqclip_student.md", ""])
+def test_an_unknown_prompt_names_those_there_are(name: str) -> None:
+    with pytest.raises(BadInput, match=r"expected one of .*hqclip_student, hqclip_teacher"):
+        read_prompt(name)
+
+
+def test_an_unknown_variable_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"'mine' asks for altext: expected only alt_text, fence, web_tags"):
+        check_variables("mine", 'Say {"a": 1} of {altext} or {alt_text}')
+
+
+def test_a_placeholder_in_an_alt_text_is_text() -> None:
+    assert fill("{alt_text}", sample_id="00", alt_text="{web_tags}", web_tags=["secret"]) == '"{web_tags}"'
+
+
+@given(st.text())
+def test_no_alt_text_ends_its_fence(alt_text: str) -> None:
+    filled = fill("<{fence}>\n{alt_text}\n</{fence}>", sample_id="ab" * 32, alt_text=alt_text)
+    assert len(filled.splitlines()) == 3
+
+
+def test_a_prompt_is_found_inside_a_zip(tmp_path: Path) -> None:
+    root = _FOLDER.parent.parent
+    bundle = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(bundle, "w") as archive:
+        for package in ("udfs", "lakehouse"):
+            for file in (root / package).rglob("*"):
+                if file.suffix in {".py", ".md"}:
+                    archive.write(file, file.relative_to(root))
+    code = "from udfs.prompts import __file__, read_prompt; print(__file__, read_prompt('hqclip_student').sha256)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(bundle)}, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert found.stdout.split() == [f"{bundle}/udfs/prompts/__init__.py", read_prompt("hqclip_student").sha256]

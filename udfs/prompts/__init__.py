@@ -1,0 +1,72 @@
+"""Prompts: files with a hash, read also out of a zip, and filled for one sample."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from lakehouse.errors import BadInput
+from udfs.alt_text import clean_for_prompt
+
+VARIABLES: Final = ("alt_text", "fence", "web_tags")
+"""What a prompt may ask for, in braces."""
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_FENCE_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt file: its name without ``.md``, its text with placeholders, and the SHA-256 of the file, in hex."""
+
+    name: str
+    text: str
+    sha256: str
+
+
+def prompt_names() -> tuple[str, ...]:
+    """Return the names of the prompts there are, in alphabetical order."""
+    files = (entry.name for entry in resources.files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".md") for name in files if name.endswith(".md")))
+
+
+def read_prompt(name: str) -> Prompt:
+    """Return the prompt called ``name``; raise BadInput if there is none, or if it asks for an unknown variable."""
+    if name not in prompt_names():
+        raise BadInput(f"no prompt {name!r}: expected one of {', '.join(prompt_names())}")
+    content = resources.files(__name__).joinpath(f"{name}.md").read_bytes()
+    text = content.decode()
+    check_variables(name, text)
+    return Prompt(name=name, text=text, sha256=hashlib.sha256(content).hexdigest())
+
+
+def check_variables(name: str, text: str) -> None:
+    """Raise BadInput if the prompt ``text``, called ``name``, has a placeholder that nothing fills."""
+    unknown = sorted(set(_PLACEHOLDER.findall(text)) - set(VARIABLES))
+    if unknown:
+        raise BadInput(f"prompt {name!r} asks for {', '.join(unknown)}: expected only {', '.join(VARIABLES)}")
+
+
+def fill(text: str, *, sample_id: str, alt_text: str, web_tags: Sequence[str] = ()) -> str:
+    """Return the prompt ``text`` for one sample; the web's words stand in it as one line of JSON each.
+
+    The fence is made of the sample's id. That is a hash of the alt-text, so that no alt-text can hold the fence around
+    itself, and the same sample always gets the same prompt.
+
+    >>> fill("<{fence}> {alt_text}", sample_id="0123456789abcdef01", alt_text='say "hi"')
+    '<data-0123456789abcdef> "say \\\\"hi\\\\""'
+    """
+    values = {
+        "alt_text": _quoted(clean_for_prompt(alt_text)),
+        "fence": f"data-{sample_id[:_FENCE_DIGITS]}",
+        "web_tags": _quoted([clean_for_prompt(tag, max_chars=60) for tag in web_tags[:50]]),
+    }
+    # In one pass: a placeholder inside an alt-text is text.
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+def _quoted(value: str | list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)
