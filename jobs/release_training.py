@@ -14,8 +14,9 @@ from lakehouse.errors import BadInput
 from lakehouse.job import Job
 from lakehouse.lake import Lake
 from lakehouse.outcome import Counts
+from lakehouse.weights import parse_weights
 from schemas import TABLES
-from schemas.gold import RELEASES, TAGS, TRAINING
+from schemas.gold import RELEASES, TAGS, TEXTS, TRAINING
 from schemas.ops import RUNS
 
 _PINNED = ("predicate", "mix", "negatives", "seed", "vocabulary", "digest")
@@ -86,8 +87,8 @@ def _line(lake: Lake, config: Config) -> dict[str, Any]:
         "table_name": TRAINING.name,
         "table_version": version,
         "predicate": config.predicate,
-        "mix": json.dumps(_weights(config.mix)),
-        "negatives": json.dumps(_weights(config.negatives)),
+        "mix": _mix(config.mix),
+        "negatives": _mix(config.negatives),
         "seed": config.seed,
         "vocabulary": vocabulary,
         "tag_count": tags,
@@ -110,18 +111,13 @@ def _vocabulary(lake: Lake, rows: DataFrame) -> tuple[str, int]:
     return found[0], lake.read(TAGS).where(F.col("vocabulary") == found[0]).count()
 
 
-def _weights(text: str) -> dict[str, float]:
-    """Return the weights written as ``name=weight,name=weight``; raise BadInput for anything else."""
-    try:
-        pairs = [part.split("=") for part in text.split(",") if part.strip()]
-        weights = {name.strip(): float(weight) for name, weight in pairs}
-    except ValueError as error:
-        raise BadInput(f"bad mix {text!r}: expected column=weight,column=weight") from error
-    columns = [column.name for column in TRAINING.columns if column.type in ("STRING", "ARRAY<STRING>")]
-    unknown = [name for name in weights if name not in columns]
-    if unknown or any(weight < 0 for weight in weights.values()) or not sum(weights.values()) > 0:
-        raise BadInput(f"bad mix {text!r}: expected weights over {', '.join(columns)}")
-    return weights
+def _mix(text: str) -> str:
+    """Return the mix ``text`` as JSON; raise BadInput, with the columns there are, for an unknown one."""
+    weights = parse_weights(text)
+    unknown = [name for name in weights if name not in TEXTS]
+    if unknown:
+        raise BadInput(f"no text column {unknown[0]!r} in gold.training: expected some of {', '.join(TEXTS)}")
+    return json.dumps(weights)
 
 
 JOB = Job("release_training", Config, run, TABLES, RUNS)

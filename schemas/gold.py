@@ -15,6 +15,9 @@ _TEXTS = (
     Column("short_negative", "ARRAY<STRING>", "HQ-CLIP: tags of things that are not in the image"),
 )
 
+TEXTS = tuple(column.name for column in _TEXTS)
+"""The text columns that a mix may name."""
+
 CAPTIONS = Table(
     name="gold.captions",
     comment="Every text of a curated pair, wide",

@@ -2,18 +2,17 @@
 
 from typing import Final, Literal, Protocol
 
-import pyarrow.fs as pafs
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.errors import BadInput
 from lakehouse.lake_root import normal_root
 from lakehouse.sources.columns import Columns
-from lakehouse.sources.folder import literal_path, open_folder, spark_path
+from lakehouse.sources.folder import open_folder
 from lakehouse.sources.names import IMAGE_ENDINGS, ending
 from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Limits
-from lakehouse.sources.storage import check_folder, open_root, walk
-from lakehouse.sources.tables import is_table_name, open_delta, open_parquet
+from lakehouse.sources.storage import check_folder, is_delta, is_file, walk
+from lakehouse.sources.tables import count_rows, is_table_name, open_delta, open_parquet
 from lakehouse.sources.webdataset import is_tar, open_tars, tar_sizes
 
 __all__ = ["SOURCE_ROW", "Columns", "Kind", "Limits", "count_hint", "find_kind", "open_source"]
@@ -59,7 +58,7 @@ def find_kind(spark: SparkSession, path: str) -> str:
     if _is_one_tar(root):
         return "tar"
     check_folder(root)
-    if _has_delta_log(root):
+    if is_delta(root):
         return "delta"
     example = None
     for folder in walk(root):
@@ -76,12 +75,7 @@ def count_hint(spark: SparkSession, path: str, kind: str) -> int | None:
     root = path if is_table_name(path) else normal_root(path)
     if kind == "folder":
         return sum(_is_image(name) for folder in walk(root) for name, _ in folder)
-    if kind == "parquet":
-        return spark.read.option("recursiveFileLookup", "true").parquet(literal_path(root)).count()
-    if kind == "delta":
-        rows = spark.read.table(root) if is_table_name(root) else spark.read.format("delta").load(spark_path(root))
-        return rows.count()
-    return None
+    return count_rows(spark, root, kind) if kind in ("parquet", "delta") else None
 
 
 def _checked_root(spark: SparkSession, path: str, kind: str) -> str:
@@ -93,7 +87,7 @@ def _checked_root(spark: SparkSession, path: str, kind: str) -> str:
     check_folder(root)
     if kind == "tar" and not tar_sizes(root):
         raise BadInput(f"no tars in {root!r}")
-    if kind == "delta" and not _has_delta_log(root):
+    if kind == "delta" and not is_delta(root):
         raise BadInput(f"no Delta table at {root!r}")
     if kind == "parquet" and not any(_is_parquet(name) for folder in walk(root) for name, _ in folder):
         raise BadInput(f"no Parquet files in {root!r}")
@@ -101,14 +95,7 @@ def _checked_root(spark: SparkSession, path: str, kind: str) -> str:
 
 
 def _is_one_tar(root: str) -> bool:
-    files, path = open_root(root)
-    return is_tar(root) and bool(files.get_file_info(path).is_file)
-
-
-def _has_delta_log(root: str) -> bool:
-    files, path = open_root(root)
-    log = files.get_file_info(pafs.FileSelector(f"{path}/_delta_log", allow_not_found=True))
-    return len(log) > 0
+    return is_tar(root) and is_file(root)
 
 
 def _is_parquet(name: str) -> bool:

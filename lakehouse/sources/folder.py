@@ -4,7 +4,6 @@ The bytes come last and are read in the executors, so that no join moves them an
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,11 +28,11 @@ from lakehouse.sources.captions_file import ENDINGS
 from lakehouse.sources.chunks import chunks
 from lakehouse.sources.columns import Columns
 from lakehouse.sources.names import IMAGE_ENDINGS, ending, stem
+from lakehouse.sources.new_files import new_files
 from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Caption, Limits, SourceRow, pair_of, to_batches
 from lakehouse.sources.storage import open_root, read_up_to, walk
 
-_BINARY_FILE = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
 # A bucket answers slowly but many at a time; a local disk gains nothing.
 _THREADS = 16
 # Larger captions files are joined by a shuffle of names and texts; Spark cannot guess their size before it reads them.
@@ -44,9 +43,8 @@ def open_folder(spark: SparkSession, root: str, *, columns: Columns, limits: Lim
     """Return the images below ``root`` with their texts as a stream, and the captions lines that have no image.
 
     A text comes from the folder's captions file, else from NAME.json or NAME.txt beside the image; it must be there
-    before the image is read, since a file is read once, by its path. Captions files are found when the stream is
-    opened; each is searched for lines without an image once, the first time it is seen. Files and folders whose names
-    begin with a dot or an underscore are left out.
+    before the image is read, since a file is read once, by its name. Captions files are found when the stream is
+    opened; each is searched for lines without an image once, the first time it is seen.
     """
     folders = list(walk(root))
     if not any(ending(name) in IMAGE_ENDINGS for folder in folders for name, _ in folder):
@@ -55,60 +53,27 @@ def open_folder(spark: SparkSession, root: str, *, columns: Columns, limits: Lim
     lines = caption_lines(spark, root, names, columns, limits)
     bytes_of = dict(chain.from_iterable(folders))
     is_small = sum(bytes_of[name] for name in names) <= _BROADCAST_BYTES
-    pairs = _pairs(spark, root, F.broadcast(lines) if is_small else lines, columns, limits)
-    return pairs.union(_unused_lines(spark, root, lines, limits))
+    files = new_files(spark, root, (*IMAGE_ENDINGS, *ENDINGS), limits)
+    pairs = _pairs(files, F.broadcast(lines) if is_small else lines, root, columns, limits)
+    return pairs.union(_unused_lines(files, lines, root))
 
 
-def new_files(spark: SparkSession, root: str, endings: tuple[str, ...], limits: Limits) -> DataFrame:
-    """Return ``name``, relative to ``root``, and ``length`` of the files that end so, in any case, as a stream."""
-    files = spark.readStream.format("binaryFile").schema(_BINARY_FILE).options(**stream_options(endings, limits))
-    return files.load(literal_path(root)).select(_relative(root).alias("name"), "length")
-
-
-def stream_options(endings: tuple[str, ...], limits: Limits) -> dict[str, str]:
-    """Return the options of Spark's file stream that all our folders share."""
-    any_case = ("".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in name) for name in endings)
-    return {
-        "recursiveFileLookup": "true",
-        "pathGlobFilter": f"*.{{{','.join(any_case)}}}",
-        "maxBytesPerTrigger": str(limits.batch_bytes),
-        # By default a file that is a week older than the newest one seen is passed over without a word.
-        "maxFileAge": "36500d",
-    }
-
-
-def spark_path(root: str) -> str:
-    """Return ``root`` as Spark takes it: a local folder stays local where Spark's default file system is another."""
-    return f"file:{root}" if is_local(root) else root
-
-
-def literal_path(root: str) -> str:
-    r"""Return ``root`` for Spark's file readers, which would take brackets and stars in it for a pattern.
-
-    >>> literal_path("/data/[new]")
-    'file:/data/\\[new\\]'
-    """
-    return re.sub(r"([\\*?\[\]{}])", r"\\\1", spark_path(root))
-
-
-def _pairs(spark: SparkSession, root: str, lines: DataFrame, columns: Columns, limits: Limits) -> DataFrame:
-    images = new_files(spark, root, IMAGE_ENDINGS, limits)
+def _pairs(files: DataFrame, lines: DataFrame, root: str, columns: Columns, limits: Limits) -> DataFrame:
+    images = files.where(_ends_in(IMAGE_ENDINGS))
     first_lines = lines.where((F.col("place") == 1) & F.col("image_name").isNotNull())
     captions = first_lines.select(F.col("image_name").alias("name"), *CAPTION_FIELDS)
     read = partial(_read_images, root=root, columns=columns, limits=limits)
     return images.join(captions, on="name", how="left").mapInArrow(read, SOURCE_ROW)
 
 
-def _unused_lines(spark: SparkSession, root: str, lines: DataFrame, limits: Limits) -> DataFrame:
-    files = new_files(spark, root, ENDINGS, limits).select(F.col("name").alias("captions_file"))
-    of_new_files = files.join(lines, on="captions_file", how="inner")
+def _unused_lines(files: DataFrame, lines: DataFrame, root: str) -> DataFrame:
+    names = files.where(_ends_in(ENDINGS)).select(F.col("name").alias("captions_file"))
+    of_new_files = names.join(lines, on="captions_file", how="inner")
     return of_new_files.mapInArrow(partial(rejected_lines, root=root), SOURCE_ROW)
 
 
-def _relative(root: str) -> Column:
-    # Spark prints a local path as file:/x, file:///x in other versions.
-    path = F.regexp_replace("path", "^file:/+", "/") if is_local(root) else F.col("path")
-    return F.substring(path, len(root.rstrip("/")) + 2, 1 << 20)
+def _ends_in(endings: tuple[str, ...]) -> Column:
+    return F.lower(F.substring_index("name", ".", -1)).isin(*endings)
 
 
 def _read_images(

@@ -6,6 +6,7 @@ from typing import Final
 IMAGE_ENDINGS: Final = ("jpg", "jpeg", "png", "webp", "gif")
 """Endings of the images that are read, in any case."""
 
+_HIDDEN = ("__MACOSX", "_temporary", "_delta_log", "_spark_metadata")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -20,12 +21,12 @@ def is_unsafe(name: str) -> bool:
 
 
 def is_hidden(part: str) -> bool:
-    """Say whether a file or folder of this name is left out; Spark's file streams leave out just the same ones.
+    """Say whether a file or folder of this name belongs to a system or a program, not to the data.
 
-    >>> [is_hidden(part) for part in ("a.jpg", ".a.jpg", "__MACOSX", "_x", "_split=train")]
-    [False, True, True, True, False]
+    >>> [is_hidden(part) for part in ("a.jpg", ".a.jpg", "__MACOSX", "_italy.png")]
+    [False, True, True, False]
     """
-    return part.startswith(".") or (part.startswith("_") and "=" not in part) or part.endswith("._COPYING_")
+    return part.startswith(".") or part in _HIDDEN
 
 
 def ending(name: str) -> str:

@@ -27,6 +27,18 @@ def open_root(root: str) -> tuple[Any, str]:
     return files, path
 
 
+def is_file(path: str) -> bool:
+    """Say whether ``path`` is a file."""
+    files, inner = open_root(path)
+    return bool(files.get_file_info(inner).is_file)
+
+
+def is_delta(root: str) -> bool:
+    """Say whether a Delta table lies at ``root``."""
+    files, path = open_root(root)
+    return len(files.get_file_info(pafs.FileSelector(f"{path}/_delta_log", allow_not_found=True))) > 0
+
+
 def check_folder(root: str) -> None:
     """Raise BadInput unless ``root`` is a folder that can be listed."""
     files, path = open_root(root)

@@ -10,18 +10,19 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructType
 
 from lakehouse.errors import BadInput
+from lakehouse.lake_root import is_local
 from lakehouse.sources.columns import ALT_TEXT, ID, IMAGE, LICENCE, URL, Columns, find
-from lakehouse.sources.folder import literal_path, spark_path, stream_options
 from lakehouse.sources.source_row import Limits
 
 _ROW: Final = ("_file_name", "_row_index")
+_FILES: Final = {"recursiveFileLookup": "true", "pathGlobFilter": "*.[pP][aA][rR][qQ][uU][eE][tT]"}
 _ENDS_A_SENTENCE = r"[.!?…:;]\s*$"
 
 
 def open_parquet(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
     """Return the rows of the Parquet files below ``root`` as a stream; a row is named by its id, or file and number."""
     schema = _schema(spark, root)
-    stream = spark.readStream.schema(schema).options(**stream_options(("parquet",), limits)).parquet(literal_path(root))
+    stream = spark.readStream.schema(schema).options(**_file_options(limits)).parquet(literal_path(root))
     files = stream.select("*", F.col("_metadata.file_name").alias(_ROW[0]), F.col("_metadata.row_index").alias(_ROW[1]))
     return _source_rows(files, schema, root, columns, limits, uid=F.concat_ws("#", *_ROW))
 
@@ -30,7 +31,7 @@ def open_delta(spark: SparkSession, root: str, *, columns: Columns, limits: Limi
     """Return the rows of a Delta table, by path or name, as a stream; a row without an id is named by its content."""
     reader = spark.readStream.format("delta").option("maxBytesPerTrigger", str(limits.batch_bytes))
     try:
-        rows = reader.table(root) if is_table_name(root) else reader.load(spark_path(root))
+        rows = reader.table(root) if is_table_name(root) else reader.load(_path(root))
     except PySparkException as error:
         raise BadInput(f"cannot read the Delta table {root!r}: {_first_line(error)}") from error
     return _source_rows(rows, rows.schema, root, columns, limits, uid=None)
@@ -45,10 +46,35 @@ def is_table_name(path: str) -> bool:
     return re.fullmatch(r"\w+(\.\w+){1,2}", path) is not None
 
 
+def count_rows(spark: SparkSession, root: str, kind: str) -> int:
+    """Return the rows of the Parquet files or of the Delta table, from their footers or log alone."""
+    if kind == "parquet":
+        return spark.read.options(**_FILES).parquet(literal_path(root)).count()
+    return (spark.read.table(root) if is_table_name(root) else spark.read.format("delta").load(_path(root))).count()
+
+
+def literal_path(root: str) -> str:
+    r"""Return ``root`` for Spark's file readers, which would take brackets and stars in it for a pattern.
+
+    >>> literal_path("/data/[new]")
+    'file:/data/\\[new\\]'
+    """
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", _path(root))
+
+
+def _path(root: str) -> str:
+    # A local folder stays local where Spark's default file system is another.
+    return f"file:{root}" if is_local(root) else root
+
+
+def _file_options(limits: Limits) -> dict[str, str]:
+    # By default a file that is a week older than the newest one seen is passed over without a word.
+    return {**_FILES, "maxBytesPerTrigger": str(limits.batch_bytes), "maxFileAge": "36500d"}
+
+
 def _schema(spark: SparkSession, root: str) -> StructType:
-    reader = spark.read.option("recursiveFileLookup", "true").option("pathGlobFilter", "*.[pP][aA][rR][qQ][uU][eE][tT]")
     try:
-        return reader.parquet(literal_path(root)).schema
+        return spark.read.options(**_FILES).parquet(literal_path(root)).schema
     except PySparkException as error:
         raise BadInput(f"cannot read the Parquet files of {root!r}: {_first_line(error)}") from error
 

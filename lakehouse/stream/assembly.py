@@ -26,6 +26,7 @@ class Assembled:
 
     batch: Batch | None
     repeated: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
     texts: Counter[int] = field(default_factory=Counter)
     negatives: Counter[int] = field(default_factory=Counter)
 
@@ -73,23 +74,20 @@ class Assembler:
     def _finish(self, begun: _Begun) -> Assembled:
         complaints = [complaint for job in begun.jobs for complaint in self._crew.result(job)]
         faults = [_fault(row, complaint) for row, complaint in zip(begun.rows, complaints, strict=True)]
+        skipped = Counter(fault.reason for fault in faults if fault)
         for fault in filter(None, faults):
             self._quota.spend(fault, 1)
         good = [place for place, fault in enumerate(faults) if fault is None]
-        if len(good) == len(faults):
-            rows, pixels = list(begun.rows), begun.pixels
-        elif self._is_filled:
-            rows, pixels = self._filled(begun, good)
-        else:
-            rows, pixels = [begun.rows[place] for place in good], begun.pixels[good]
+        rows, pixels = self._closed_or_filled(begun, good) if skipped else (begun.rows, begun.pixels)
         if not rows:
-            return Assembled(None)
+            return Assembled(None, skipped=skipped)
         if self._is_filled:
             self._spare = rows[0], pixels[0].copy()
-        return _assembled(rows, pixels, repeated=len(rows) - len(good))
+        return _assembled(rows, pixels, repeated=len(rows) - len(good), skipped=skipped)
 
-    def _filled(self, begun: _Begun, good: Sequence[int]) -> tuple[list[Row], Pixels]:
-        """Return the batch with the places of unreadable rows taken by the readable ones, in turn."""
+    def _closed_or_filled(self, begun: _Begun, good: Sequence[int]) -> tuple[Sequence[Row], Pixels]:
+        if not self._is_filled:
+            return [begun.rows[place] for place in good], begun.pixels[good]
         rows = list(begun.rows)
         bad = sorted(set(range(len(rows))) - set(good))
         if not good and self._spare is None:
@@ -126,7 +124,7 @@ def _fault(row: Row, complaint: str | None) -> Fault | None:
     return None
 
 
-def _assembled(rows: Sequence[Row], pixels: Pixels, *, repeated: int) -> Assembled:
+def _assembled(rows: Sequence[Row], pixels: Pixels, *, repeated: int, skipped: Counter[str]) -> Assembled:
     return Assembled(
         Batch(
             # A view: rows stay (height, width, channel) in memory, which is what channels_last means.
@@ -137,6 +135,7 @@ def _assembled(rows: Sequence[Row], pixels: Pixels, *, repeated: int) -> Assembl
             sample_id=[chunk.sample_ids[index] for chunk, index in rows],
         ),
         repeated=repeated,
+        skipped=skipped,
         texts=_counted(chunk.texts.column[index] for chunk, index in rows),
         negatives=_counted(chunk.negatives.column[index] for chunk, index in rows),
     )

@@ -111,8 +111,9 @@ class CaptionStream:
         )
         _check_rows(self._plan, self.release, split)
         self.lanes = lanes or (lanes_for(len(self._plan.groups)) if shuffle else 1)
-        self._pool = PixelPool(shape=(batch_size, image_size, image_size, 3), most=2 * _BATCHES_AHEAD + 2)
+        self._pool = PixelPool(shape=(batch_size, image_size, image_size, 3), most=_BATCHES_AHEAD + 3)
         self._epoch, self._position = 0, 0
+        self._faults: dict[Fault, None] = {}
         self._quota = self._new_quota()
         self._turn = 0
         self._check_length()
@@ -129,8 +130,8 @@ class CaptionStream:
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """What could not be read in this epoch so far, each once."""
-        return tuple(self._quota.faults)
+        """What could not be read so far, each thing once however many epochs met it."""
+        return tuple(self._faults)
 
     def __len__(self) -> int:
         """Batches of a whole epoch, the same for every process."""
@@ -224,6 +225,7 @@ class CaptionStream:
         counters.batches += assembled.batch is not None
         counters.rows += len(assembled.batch) if assembled.batch else 0
         counters.repeated += assembled.repeated
+        counters.skipped.update(assembled.skipped)
         for counter, mix, counted in (
             (counters.texts, self.mix, assembled.texts),
             (counters.negatives, self.negatives, assembled.negatives),
@@ -232,10 +234,9 @@ class CaptionStream:
             counter.update({names[column]: count for column, count in counted.items() if column >= 0})
 
     def _new_quota(self) -> Quota:
-        quota = Quota(self._max_skipped)
+        quota = Quota(self._max_skipped, self._faults)
         for fault, rows in self._plan.unreadable:
             quota.spend(fault, rows)
-        quota.tally = self.counters.skipped
         return quota
 
     def _identity(self) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import pyarrow as pa
 
 # Before petastorm: without the bridge it cannot be imported.
 from lakehouse.stream import bridge  # noqa: F401
-from lakehouse.stream.chunk import Chunk, Recipe, make_chunk
+from lakehouse.stream.chunk import REQUIRED, Chunk, Recipe, make_chunk
 from lakehouse.stream.crew import Crew
 from lakehouse.stream.faults import CORRUPT_ROW_GROUP, Fault, is_corruption
 from lakehouse.stream.order import Order, Segment
 from lakehouse.stream.parquet_pieces import Partitions
 from lakehouse.stream.plan import Group, Plan
+from lakehouse.stream.predicate import COLUMNS
 
 from petastorm.reader import Reader  # isort: skip
 from petastorm.workers_pool import EmptyResultError  # isort: skip
@@ -67,8 +68,17 @@ class Work:
         return make_chunk(table, rows, segment, self.recipe, file=group.file, row_group=group.row_group)
 
     def _table(self, group: Group, columns: Sequence[str]) -> pa.Table:
+        """Return columns of the group; a text column that is younger than the file is null there, as Delta has it."""
+        schema = self.plan.snapshot.schema
         with self.plan.snapshot.open(group.file) as parquet:
-            return parquet.read_row_group(group.row_group, columns=list(dict.fromkeys(columns)), use_threads=False)
+            names = parquet.schema_arrow.names
+            missing = [column for column in dict.fromkeys(columns) if column not in names]
+            if missing and (not set(names) <= set(schema.names) or set(missing) & {*REQUIRED, *COLUMNS}):
+                raise pa.ArrowInvalid(f"columns {names} instead of {schema.names}")
+            table = parquet.read_row_group(group.row_group, columns=list(dict.fromkeys(columns)), use_threads=False)
+        for column in missing:
+            table = table.append_column(column, pa.nulls(table.num_rows, schema.field(column).type))
+        return table
 
     def _sample_ids(self, group: Group) -> tuple[str, ...]:
         """Return the ids of a damaged group's rows, if at least those can be read."""
@@ -164,6 +174,7 @@ class OrderedPool:
         self.workers_count = threads
         self._crew = Crew(threads, name="reader", patience_s=patience_s)
         self._coming: deque[Future[list[Chunk]]] = deque()
+        self._ventilator: Any = None
 
     def start(self, worker_class: Callable[..., Any], worker_args: Any = None, ventilator: Any = None) -> None:
         """Begin to read."""
@@ -184,7 +195,8 @@ class OrderedPool:
 
     def stop(self) -> None:
         """Give up what was not begun."""
-        self._ventilator.stop()
+        if self._ventilator:
+            self._ventilator.stop()
         self._crew.close()
 
     def join(self) -> None:
@@ -224,9 +236,10 @@ class _SegmentReader(Reader):  # type: ignore[misc] # petastorm has no types
 @contextmanager
 def reading(work: Work, segments: Sequence[Segment], *, threads: int, patience_s: float) -> Iterator[Iterator[Chunk]]:
     """Give an iterator of the segments' chunks, in order, and end its threads afterwards."""
-    reader = _SegmentReader(work, segments, OrderedPool(threads, patience_s=patience_s))
+    pool = OrderedPool(threads, patience_s=patience_s)
     try:
-        yield iter(reader)
+        # Not as a context: petastorm's own prints a line when it is left.
+        yield iter(_SegmentReader(work, segments, pool))
     finally:
-        reader.stop()
-        reader.join()
+        pool.stop()
+        pool.join()

@@ -11,12 +11,15 @@ import pyarrow.compute as pc
 
 from lakehouse.stream.batch import Pixels
 from lakehouse.stream.faults import Fault
-from lakehouse.stream.hashing import fractions, sample_keys, salted
+from lakehouse.stream.hashing import fractions, salted, sample_keys
 from lakehouse.stream.mix import Mix
 from lakehouse.stream.order import Segment
 
 Numbers = npt.NDArray[np.int64]
 Fractions = npt.NDArray[np.float64]
+
+REQUIRED = ("sample_id", "image", "tag_ids")
+"""The columns that every batch is made of."""
 
 _CHOOSE_TEXT, _CHOOSE_NEGATIVE, _CROP_DOWN, _CROP_RIGHT = 11, 12, 13, 14
 
@@ -34,7 +37,7 @@ class Recipe:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns to read, each once."""
-        return tuple(dict.fromkeys(("sample_id", "image", "tag_ids", *self.mix, *self.negatives)))
+        return tuple(dict.fromkeys((*REQUIRED, *self.mix, *self.negatives)))
 
 
 @dataclass(frozen=True, eq=False)

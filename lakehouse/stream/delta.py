@@ -55,7 +55,13 @@ class Snapshot:
         for file in self.files:
             with self.open(file) as parquet:
                 table = parquet.read(columns=list(columns), use_threads=False)
-            yield table.filter(pa.array(self.left[file])) if file in self.left else table
+            yield table.filter(pa.array(self.left_of(file, 0, table.num_rows))) if file in self.left else table
+
+    def left_of(self, file: str, offset: int, length: int) -> Mask:
+        """Return which of ``length`` rows of a file, from row ``offset`` on, are not deleted."""
+        known = self.left.get(file, np.ones(0, np.bool_))[offset : offset + length]
+        # A vector may end with the last deleted row: the rows behind it are live.
+        return np.concatenate((known, np.ones(length - len(known), np.bool_)))
 
 
 def open_snapshot(table: str, version: int | None, storage_options: Mapping[str, str] | None = None) -> Snapshot:

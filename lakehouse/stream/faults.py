@@ -34,22 +34,19 @@ class Fault:
 
 @dataclass
 class Quota:
-    """Counts skipped rows by reason, keeps what was wrong, and raises when there are more than ``most``.
+    """Counts the rows skipped in an epoch by reason, and raises when there are more than ``most``.
 
-    ``tally`` is counted up too, but never held against the quota.
+    ``faults`` says what was wrong, each thing once, in the order in which it was met.
     """
 
     most: int
+    faults: dict[Fault, None] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
-    tally: Counter[str] = field(default_factory=Counter)
-    faults: list[Fault] = field(default_factory=list)
 
     def spend(self, fault: Fault, rows: int) -> None:
-        """Count ``rows`` rows as skipped because of ``fault``, which is recorded once."""
+        """Count ``rows`` rows as skipped because of ``fault``."""
         self.skipped[fault.reason] += rows
-        self.tally[fault.reason] += rows
-        if fault not in self.faults:
-            self.faults.append(fault)
+        self.faults.setdefault(fault)
         if self.skipped.total() > self.most:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.skipped.items())
             raise StreamError(
@@ -59,7 +56,7 @@ class Quota:
 
     def nothing_readable(self) -> StreamError:
         """Return the error for a batch without one readable row, before there was a row to stand in."""
-        last = self.faults[-1]
+        last = next(reversed(self.faults))
         return StreamError(f"not one row of a batch could be read; the last in {last.file!r}: {last.detail}")
 
 
@@ -68,6 +65,8 @@ def is_corruption(error: Exception) -> bool:
 
     pyarrow reports a failed checksum as an OSError without a number; the system's own errors carry one.
     """
+    if isinstance(error, MemoryError):
+        return False
     if isinstance(error, OSError):
         return error.errno is None
     return isinstance(error, pa.ArrowException | ValueError)

@@ -49,7 +49,7 @@ class Plan:
 
     def keep(self, group: Group, table: pa.Table) -> Mask:
         """Return which rows of the group, read as ``table``, are selected: not deleted and meeting the predicate."""
-        return self.predicate.holds(table) & _left(self.snapshot, group)
+        return self.predicate.holds(table) & self.snapshot.left_of(group.file, group.offset, group.length)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _counted(
     snapshot: Snapshot, predicate: Predicate, file: str, parquet: pq.ParquetFile
 ) -> Iterator[tuple[Group, int, Fault | None]]:
     for group in _groups(file, parquet.metadata):
-        left = _left(snapshot, group)
+        left = snapshot.left_of(group.file, group.offset, group.length)
         if not predicate.columns:
             yield group, int(left.sum()), None
             continue
@@ -112,10 +112,3 @@ def _groups(file: str, metadata: pq.FileMetaData) -> Iterator[Group]:
     lengths = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
     for index, (offset, length) in enumerate(zip(accumulate(lengths, initial=0), lengths, strict=False)):
         yield Group(file, index, offset, length)
-
-
-def _left(snapshot: Snapshot, group: Group) -> Mask:
-    left = snapshot.left.get(group.file)
-    # A vector ends at the last deleted row that it knows of: rows after its end are live.
-    known = np.ones(0, np.bool_) if left is None else left[group.offset : group.offset + group.length]
-    return np.concatenate((known, np.ones(group.length - len(known), np.bool_)))

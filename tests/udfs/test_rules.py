@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from udfs.descriptions import Texts, parse_answer
@@ -35,7 +35,9 @@ NOISY = replace(
 )
 SILENT = replace(DUCK, sample_id="s" * 64, alt_text="HASH(0x85cd6ec)", web_tags=(), colours=(), width=300, height=100)
 _COLOURS = st.lists(st.sampled_from(["red", "blue", "black", "white", "grey", "teal", "beige", "mauve"]), max_size=3)
-_WORDS = st.sampled_from(["a", "duck", "ducks", "Duck", "DUCK", "of", "two", "france", "red", "bird", "people", "stars", "x", "7", "the", "house"])
+_WORDS = st.sampled_from(
+    ["a", "duck", "ducks", "Duck", "DUCK", "of", "two", "france", "red", "bird", "people", "stars", "7", "the", "house"]
+)
 _ALT_TEXTS = st.text(max_size=200) | st.lists(_WORDS, max_size=40).map(" ".join)
 _REQUESTS = st.builds(
     Request,
@@ -65,11 +67,12 @@ def test_the_answers_of_a_revision_never_change() -> None:
     answers = [RuleDescriber().describe([replace(DUCK, sample_id=f"{n:064x}")])[0].answer for n in range(50)]
     digest = hashlib.sha256("\n".join(map(str, answers)).encode()).hexdigest()
     # If this fails, the answers have changed: raise REVISION, so that the ledger asks again, and note the new digest.
-    assert (REVISION, digest[:16]) == ("1", "DIGEST")
+    assert (REVISION, digest[:16]) == ("1", "6adf6fc803df3650")
 
 
 @settings(deadline=None)
 @given(_REQUESTS)
+@example(replace(SILENT, sample_id="0" * 64, colours=("grey", "red", "teal")))  # one false colour for three true ones
 def test_any_request_gets_an_answer_that_parses(request_: Request) -> None:
     texts = _described(request_)
     assert (texts.reason, texts.repairs) == (None, ())
@@ -148,6 +151,9 @@ def test_an_image_of_which_everything_is_said_has_no_false_texts() -> None:
         ("Softdrink Icon. contact: someone@example.org", "Softdrink Icon"),
         ("The Eiffel Tower", "the Eiffel Tower"),
         ("France", "France"),
+        ("signal flag 0. From the time of the Athenians", "signal flag"),
+        ("St. Paul's church", "St. Paul's church"),
+        ("Christian symbols of Cross, Alpha and of", "Christian symbols of Cross, Alpha"),
         ("<b>Duck</b> (white", "duck white"),
         ("HASH(0x85cd6ec)", ""),
         ("12345", ""),

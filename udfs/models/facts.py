@@ -29,7 +29,9 @@ _NOISE = re.compile(
     re.IGNORECASE,
 )
 _NUMBERING = re.compile(r"(?<=[a-z]{3})[ -]?\d{1,4}$|^\d+[ -]+(?=\w)")
-_SENTENCE_END = re.compile(r"(?<=\w{3})[.!?;](?:\s|$)")
+_LOOSE_END = re.compile(r"(?: (?:an?|and|at|by|for|from|in|of|on|or|the|to|with))+$", re.IGNORECASE)
+# Not after "St." or "J.": a word of three letters, or a number, comes before.
+_SENTENCE_END = re.compile(r"(?:(?<=\w{3})|(?<=\s\d)|(?<=\d\d))[.!?;](?:\s|$)")
 _SPACES = re.compile(r"[\s_]+")
 _PIECE = re.compile(r"[a-z]+|\d|\S", re.IGNORECASE)
 _ARTICLES = frozenset({"a", "an", "the", "this", "some", "two", "three"})
@@ -73,7 +75,8 @@ def subject_of(alt_text: str) -> str:
     subject = _NUMBERING.sub("", " ".join(words_within(words, _MAX_SUBJECT_TOKENS)).strip(_EDGES))
     if subject.count("(") != subject.count(")") or "()" in subject:
         subject = _SPACES.sub(" ", subject.replace("(", " ").replace(")", " "))
-    return _uncapitalised(subject.strip(_EDGES)) if WORD.search(subject) else ""
+    subject = _LOOSE_END.sub("", subject.strip(_EDGES)).strip(_EDGES)
+    return _uncapitalised(subject) if WORD.search(subject) else ""
 
 
 def words_within(words: Sequence[str], max_tokens: int) -> list[str]:

@@ -16,7 +16,7 @@ from udfs.alt_text import clean_for_prompt
 from udfs.models import Reply, Request
 from udfs.models.concepts import concept_of
 from udfs.models.facts import WORD, Facts, facts_of, words_within
-from udfs.models.swaps import ACHROMATIC, Swaps, draw
+from udfs.models.swaps import Swaps, colourful_first, draw
 
 REVISION: Final = "1"
 """To be raised with every change that changes an answer; a test holds the answers of the revision."""
@@ -119,8 +119,7 @@ def _layout_of(facts: Facts, swaps: Swaps) -> _Layout:
 
 
 def _colours_to_mention(facts: Facts, count: int) -> tuple[int, ...]:
-    # Black, white and grey are outlines and paper more often than not: they come last.
-    return tuple(sorted(range(len(facts.colours)), key=lambda position: facts.colours[position] in ACHROMATIC)[:count])
+    return tuple(facts.colours.index(colour) for colour in colourful_first(facts.colours)[:count])
 
 
 def _tags_to_mention(facts: Facts) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ _NEAR: Final[Mapping[str, str]] = {
     "beige": "white yellow brown grey pink",
     "teal": "blue green",
 }
-ACHROMATIC: Final = frozenset({"black", "white", "grey"})
+_ACHROMATIC: Final = frozenset({"black", "white", "grey"})
 _ARTICLE = re.compile(r"\b(a)n?(?= (\w))", re.IGNORECASE)
 _DRAWS = 20
 _BOTH = 0.5  # share of false descriptions with a false thing that have false colours as well
@@ -93,14 +93,15 @@ class Swaps:
     @functools.cached_property
     def _colours(self) -> dict[Concept, Concept]:
         """What a false description makes of the colours: black, white and grey stay where there is another."""
-        chromatic = {true: false for true, false in self._false_colours.items() if true.name not in ACHROMATIC}
+        chromatic = {true: false for true, false in self._false_colours.items() if true.name not in _ACHROMATIC}
         return chromatic or self._false_colours
 
     @functools.cached_property
     def _false_colours(self) -> dict[Concept, Concept]:
         """A colour that is near to none of the measured ones for each of them, as far as there are enough."""
         chosen: dict[Concept, Concept] = {}
-        for colour in filter(None, map(concept_of, self.facts.colours)):
+        # In the order in which a text mentions them, should there be fewer false colours than true ones.
+        for colour in filter(None, map(concept_of, colourful_first(self.facts.colours))):
             free = [mate for mate in self._free_mates(colour) if mate not in chosen.values()]
             if free:
                 chosen[colour] = _common_first(free, self.sample_id, f"colour {colour.name}")
@@ -151,6 +152,11 @@ class Swaps:
         if self._draw("keep shape") < 0.5:
             return self.facts.shape
         return others[int(self._draw("shape") * len(others))]
+
+
+def colourful_first(colours: Sequence[str]) -> list[str]:
+    """Return ``colours`` with black, white and grey last: they are outlines and paper more often than not."""
+    return sorted(colours, key=lambda colour: colour in _ACHROMATIC)
 
 
 def draw(sample_id: str, purpose: str) -> float:

@@ -48,7 +48,7 @@ def training_rows(count: int) -> pa.Table:
             "image_id": [f"image {number}" for number in numbers],
             "image": [jpeg(number) for number in numbers],
             "alt_text": [f"alt {number}" for number in numbers],
-            "web_tags": [[] for _ in numbers],
+            "web_tags": pa.array([[] for _ in numbers], pa.list_(pa.string())),
             "long_positive": [f"long {number}" for number in numbers],
             "short_positive": [[f"kite {number}", "beach"] for number in numbers],
             "long_negative": [f"not {number}" for number in numbers],
@@ -88,7 +88,7 @@ def write_lake(
     deleted: Mapping[int, Sequence[int]] | None = None,
     **release: object,
 ) -> Lake:
-    """Write ``gold/training`` with page checksums, ``deleted`` rows a file as deletion vectors, and ``gold/releases``."""
+    """Write ``gold/training`` and ``gold/releases``; ``deleted`` are rows a file, marked by deletion vectors."""
     table = path / "gold" / "training"
     log = table / "_delta_log"
     log.mkdir(parents=True)

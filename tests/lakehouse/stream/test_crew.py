@@ -17,7 +17,7 @@ def test_a_result_comes_back() -> None:
 
 def test_what_a_job_raises_is_raised_to_who_waits() -> None:
     crew = Crew(1, name="test", patience_s=10)
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises(ValueError, match=r"invalid literal"):
         crew.result(crew.submit(int, "x"))
     crew.close()
 
@@ -26,7 +26,7 @@ def test_dead_threads_are_an_error() -> None:
     crew = Crew(1, name="reader", patience_s=60)
     crew.close()
     crew.join()
-    with pytest.raises(StreamError, match="the reader threads have died"):
+    with pytest.raises(StreamError, match=r"the reader threads have died"):
         crew.result(crew.submit(pow, 2, 2))
 
 
@@ -36,7 +36,7 @@ def test_a_job_that_exits_is_an_error_to_who_waits() -> None:
 
     crew = Crew(1, name="test", patience_s=60)
     future: Future[None] = crew.submit(leave)
-    with pytest.raises(StreamError, match="a job ended its thread: SystemExit"):
+    with pytest.raises(StreamError, match=r"a job ended its thread: SystemExit"):
         crew.result(future)
 
 

@@ -38,12 +38,12 @@ def test_a_folder_may_have_any_name(tmp_path: Path, folder: str) -> None:
 
 
 def test_a_version_that_is_not_there_is_an_error(make_lake: MakeLake) -> None:
-    with pytest.raises(StreamError, match="cannot open version 7"):
+    with pytest.raises(StreamError, match=r"cannot open version 7"):
         open_snapshot(str(make_lake(10).path / "gold" / "training"), 7)
 
 
 def test_a_table_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StreamError, match="no Delta table at"):
+    with pytest.raises(StreamError, match=r"no Delta table at"):
         open_snapshot(str(tmp_path / "nothing"), None)
 
 

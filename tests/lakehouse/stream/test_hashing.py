@@ -27,7 +27,7 @@ def test_shuffling_depends_on_every_salt() -> None:
 
 def test_fractions_lie_evenly_below_one() -> None:
     found = fractions(salted(np.arange(20_000, dtype=np.uint64), 3))
-    assert 0 <= found.min()
+    assert found.min() >= 0
     assert found.max() < 1
     assert abs(found.mean() - 0.5) < 0.01
 

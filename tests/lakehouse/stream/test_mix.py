@@ -25,12 +25,14 @@ def test_a_mix_is_read_from_json() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"a": "b"}', '{"a": -1}', '{"a": NaN}', '{"a": true}', '{"a": 0}'])
 def test_what_is_no_mix_is_refused(text: str) -> None:
-    with pytest.raises(StreamError, match="bad (mix|weight)"):
+    with pytest.raises(StreamError, match=r"bad (mix|weight)"):
         Mix.parse(text)
 
 
 def test_an_unknown_column_is_told_the_columns_there_are() -> None:
-    with pytest.raises(StreamError, match="unknown text column 'alt' in a mix: expected one of alt_text, long_positive"):
+    with pytest.raises(
+        StreamError, match="unknown text column 'alt' in a mix: expected one of alt_text, long_positive"
+    ):
         Mix(alt=1).check(["alt_text", "long_positive"])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.stream.order import MOST_LANES, Order, lanes_for
+from lakehouse.stream.order import MOST_LANES, Order, Segment, lanes_for
 from lakehouse.stream.world import World
 
 Row = tuple[int, int]
@@ -22,7 +22,8 @@ orders = st.builds(
 def rows_taken(order: Order, world: World, start: int, stop: int) -> dict[int, Row]:
     """Return group and row at each position of the process, read as a stream reads: segments in turn, none twice."""
     segments = iter(order.segments(world, start, stop))
-    current, taken = {}, {}
+    current: dict[int, Segment] = {}
+    taken: dict[int, Row] = {}
     for position in order.positions(world, start, len(range(start, stop)) // world.size):
         place, lane = divmod(position, order.lanes)
         if lane not in current or place >= current[lane].end:

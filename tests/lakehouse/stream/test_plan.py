@@ -53,5 +53,5 @@ def test_a_file_of_unknown_length_that_cannot_be_read_is_an_error(make_lake: Mak
     lake = make_lake(30, files=2)
     lake.files[0].write_bytes(b"")
     snapshot = replace(snapshot_of(lake), records={})
-    with pytest.raises(StreamError, match="cannot read .*part 0.parquet"):
+    with pytest.raises(StreamError, match=r"cannot read .*part 0.parquet"):
         make_plan(snapshot, Predicate(), threads=1)

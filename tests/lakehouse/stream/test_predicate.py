@@ -45,7 +45,7 @@ def test_a_predicate_selects_rows_as_sql_does(sql: str, met: list[bool]) -> None
     ],
 )
 def test_what_is_not_understood_is_refused(sql: str) -> None:
-    with pytest.raises(StreamError, match="cannot read predicate"):
+    with pytest.raises(StreamError, match=r"cannot read predicate"):
         parse_predicate(sql)
 
 

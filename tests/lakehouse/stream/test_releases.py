@@ -21,10 +21,10 @@ def test_an_unknown_release_is_told_the_releases_there_are(tmp_path: Path) -> No
     rows = training_rows(10)
     lake = write_lake(tmp_path, rows)
     write_release(lake.path, rows, release="another")
-    with pytest.raises(StreamError, match="unknown release 'dmo' in .*: expected one of another, demo"):
+    with pytest.raises(StreamError, match=r"unknown release 'dmo' in .*: expected one of another, demo"):
         read_release(str(lake.path), "dmo")
 
 
 def test_a_lake_without_releases_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(StreamError, match="no Delta table at .*gold/releases"):
+    with pytest.raises(StreamError, match=r"no Delta table at .*gold/releases"):
         read_release(str(tmp_path), "demo")

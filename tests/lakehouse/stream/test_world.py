@@ -28,10 +28,10 @@ def test_torchrun_under_slurm_counts_as_torchrun() -> None:
 
 
 def test_a_rank_outside_the_world_is_refused() -> None:
-    with pytest.raises(StreamError, match="rank 4 of size 4"):
+    with pytest.raises(StreamError, match=r"rank 4 of size 4"):
         World(4, 4)
 
 
 def test_a_rank_that_is_no_number_is_refused() -> None:
-    with pytest.raises(StreamError, match="bad RANK from torchrun: 'x'"):
+    with pytest.raises(StreamError, match=r"bad RANK from torchrun: 'x'"):
         World.detect({"RANK": "x", "WORLD_SIZE": "2"})

@@ -1,0 +1,157 @@
+"""gold.releases -> a checkpoint: train a CLIP on a release, streamed by Petastorm's Reader, without a JVM."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from lakehouse.errors import BadInput
+from lakehouse.outcome import Counts
+from lakehouse.small_rows import read_rows
+from lakehouse.stream import CaptionStream, Mix, World
+from lakehouse.trainer_job import TrainerJob
+from lakehouse.weights import parse_weights
+from schemas.gold import RELEASES, TRAINING
+from schemas.ops import RUNS
+
+
+@dataclass(frozen=True)
+class Config:
+    """Train a small CLIP from scratch on a release: contrastive loss, HQ-CLIP's hard negatives and tags."""
+
+    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
+    release: Annotated[str, "name of the release; the newest by default"] = ""
+    name: Annotated[str, "name of the training run: its checkpoint goes to <lake>/_models/NAME"] = "clip"
+    out: Annotated[str, "folder for the checkpoint, instead"] = ""
+    mix: Annotated[str, "text columns and weights, such as alt_text=1; the release's own by default"] = ""
+    negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
+    image_size: Annotated[int, "side of the square that the model sees, in pixels"] = 64
+    batch_size: Annotated[int, "rows a step"] = 128
+    epochs: Annotated[int, "times over the training rows"] = 24
+    max_steps: Annotated[int, "stop after so many steps; 0 for no limit"] = 0
+    learning_rate: Annotated[float, "at its peak"] = 1e-3
+    hni_weight: Annotated[float, "weight of hard-negative identification (ours: HQ-CLIP's is not published)"] = 0.1
+    stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)"] = 0.01
+    vocab_size: Annotated[int, "entries of the tokenizer that is trained on the release's texts"] = 4000
+    seed: Annotated[int, "seed of weights, order and augmentation"] = 0
+
+
+TOKENIZER_ROWS = 200_000
+"""Rows whose texts the tokenizer is trained on: more change next to nothing and would have to be held in memory."""
+
+
+def run(root: str, run_id: str, config: Config) -> Counts:
+    """Train, unless the very same training is there already."""
+    release = newest_release(root, config.release)
+    folder = model_folder(root, config.name, config.out)
+    settings = {**asdict(config), "lake": "", "out": "", "release": release, "digest": _digest(root, release)}
+    if _is_there(folder, settings):
+        return {}
+    facts = _train(root, release, folder, config)
+    facts |= {"settings": settings, "run_id": run_id}
+    # Last, and whole: a folder with this file in it holds a finished training.
+    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+    return {"steps": facts["steps"], "samples": facts["samples"]}
+
+
+def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, Any]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    from udfs.clip.model import Sizes, save_clip, small_clip
+    from udfs.clip.tokenizer import train_tokenizer
+    from udfs.clip.training import Recipe, train
+
+    stream = _stream(root, release, config)
+    sizes = Sizes(image_size=config.image_size)
+    tokenizer = train_tokenizer(_texts(root, stream), vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
+    model = small_clip(tokenizer, sizes, tag_count=stream.release.tag_count, seed=config.seed)
+    recipe = Recipe(
+        learning_rate=config.learning_rate,
+        hni_weight=config.hni_weight,
+        stc_weight=config.stc_weight,
+        seed=config.seed,
+    )
+    steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "training.json").unlink(missing_ok=True)
+    with SummaryWriter(str(folder / "tensorboard")) as log:
+        result = train(_epochs(stream, steps), model, tokenizer, recipe, steps=steps, log=log)
+    save_clip(folder, model, tokenizer)
+    return {
+        "steps": result.steps,
+        "samples": result.samples,
+        "seconds": round(result.seconds, 2),
+        "samples_per_second": round(result.samples / result.seconds, 1),
+        "losses": [round(loss, 4) for loss in result.losses],
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "realised_mix": {name: round(share, 4) for name, share in stream.counters.realised_mix.items()},
+        "rows": stream.rows,
+        "skipped": sum(stream.counters.skipped.values()),
+    }
+
+
+def _stream(root: str, release: str, config: Config) -> CaptionStream:
+    stream = CaptionStream(
+        root,
+        release=release,
+        batch_size=config.batch_size,
+        image_size=config.image_size,
+        seed=config.seed,
+        world=World.detect(),
+        mix=_mix(config.mix),
+        negatives=_mix(config.negatives),
+    )
+    if not len(stream):
+        raise BadInput(f"release {release!r} has {stream.rows} training rows: expected at least {config.batch_size}")
+    return stream
+
+
+def _mix(text: str) -> Mix | None:
+    return Mix(parse_weights(text)) if text else None
+
+
+def _epochs(stream: CaptionStream, steps: int) -> Iterator[Iterator[Any]]:
+    """Yield the batches of epoch after epoch, ``steps`` in all."""
+    for done in range(0, steps, len(stream)):
+        yield (batch for batch, _ in zip(stream, range(min(len(stream), steps - done)), strict=False))
+
+
+def _texts(root: str, stream: CaptionStream) -> Iterator[str]:
+    """Yield the texts that a tokenizer should know: every positive text of the training rows, up to a bound."""
+    from lakehouse.stream.texts import read_texts
+
+    columns = ("alt_text", "web_tags", "long_positive", "short_positive")
+    for row in read_texts(root, stream.release, columns=columns, split="train", most=TOKENIZER_ROWS):
+        yield from (text if isinstance(text, str) else ", ".join(text) for text in row.values() if text)
+
+
+def newest_release(root: str, name: str) -> str:
+    """Return ``name``, or the name of the newest release; raise BadInput where there is none."""
+    if name:
+        return name
+    releases = read_rows(root, RELEASES)
+    if not releases:
+        raise BadInput(f"there is no release in {root!r}: run release_training first")
+    return str(max(releases, key=lambda row: row["released_at"])["release"])
+
+
+def model_folder(root: str, name: str, out: str = "") -> Path:
+    """Return where the checkpoint of training run ``name`` lies."""
+    return Path(out) if out else Path(root) / "_models" / name
+
+
+def _digest(root: str, release: str) -> str:
+    return next((row["digest"] for row in read_rows(root, RELEASES) if row["release"] == release), "")
+
+
+def _is_there(folder: Path, settings: dict[str, Any]) -> bool:
+    file = folder / "training.json"
+    return file.exists() and json.loads(file.read_text())["settings"] == settings
+
+
+JOB = TrainerJob("train_clip", Config, run, (RELEASES, TRAINING), RUNS)
+
+if __name__ == "__main__":
+    sys.exit(JOB.main())

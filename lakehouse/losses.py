@@ -1,0 +1,87 @@
+"""The losses of HQ-CLIP as functions of features: contrastive, hard-negative identification, short-tag classification.
+
+All features are float tensors (rows, width) of any length; the functions scale them to unit length. ``logit_scale``
+is the factor on the cosine (CLIP's ``exp`` of its learned parameter, 1 / temperature), not its logarithm. Every loss
+is a mean in nats, a tensor without dimensions.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def contrastive(
+    image: Tensor,
+    text: Tensor,
+    logit_scale: Tensor,
+    *,
+    all_image: Tensor | None = None,
+    all_text: Tensor | None = None,
+    first: int = 0,
+    smoothing: float = 0.0,
+) -> Tensor:
+    """Return CLIP's symmetric InfoNCE: each image must find its text among all texts, and each text its image.
+
+    Args:
+        image, text: features of the same rows in the same order
+        logit_scale: factor on the cosine
+        all_image, all_text: features of every process, gathered with gradients and in the order of their ranks; None
+            where the rows at hand are all there are
+        first: place of the first row at hand among the gathered ones
+        smoothing: label smoothing, 0 to 1
+
+    With gathered features the mean over equal shares of the rows is the loss of the whole.
+    """
+    image, text = _unit(image), _unit(text)
+    every_image = image if all_image is None else _unit(all_image)
+    every_text = text if all_text is None else _unit(all_text)
+    target = torch.arange(first, first + len(image), device=image.device)
+    to_text = F.cross_entropy(logit_scale * image @ every_text.T, target, label_smoothing=smoothing)
+    to_image = F.cross_entropy(logit_scale * text @ every_image.T, target, label_smoothing=smoothing)
+    return (to_text + to_image) / 2
+
+
+def hard_negative_identification(
+    image: Tensor, text: Tensor, negative: Tensor, logit_scale: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Return HQ-CLIP's HNI: the image must tell its own text from a false description of it.
+
+    A row's loss is -log(e^p / (e^p + e^n)) with p and n the scaled cosines of the image with its text and with its
+    negative: log 2 where it cannot tell them apart. The paper draws the loss (figure 2b) without writing it out; this
+    form is inferred from the drawing. NegCLIP's alternative, extra columns in the softmax over the batch, is another.
+
+    Args:
+        image, text, negative: features of the same rows in the same order
+        logit_scale: factor on the cosine
+        mask: bool (rows,), True where the row has a negative; None means that every row has one. Rows without one
+            enter neither the mean nor the gradient, whatever stands in them; without any row the loss is zero
+    """
+    if mask is not None:
+        image, text, negative = image[mask], text[mask], negative[mask]
+    if not len(image):
+        return (image.sum() + text.sum() + negative.sum()) * 0
+    image = _unit(image)
+    true = (image * _unit(text)).sum(dim=-1)
+    false = (image * _unit(negative)).sum(dim=-1)
+    return F.softplus(logit_scale * (false - true)).mean()
+
+
+def short_tag_classification(logits: Tensor, tag_ids: Tensor) -> Tensor:
+    """Return HQ-CLIP's STC: binary cross-entropy over the vocabulary, summed over tags and averaged over rows.
+
+    Summed, since a mean over thousands of tags that are nearly all absent hides the few that are there. Negative tags
+    do not enter (figure 2b). A row without a single tag says nothing of what is absent: it is left out.
+
+    Args:
+        logits: (rows, tags), of a linear head on the image features
+        tag_ids: multi-hot (rows, tags), 1 at the positive tags of the row
+    """
+    has_tags = tag_ids.sum(dim=-1) > 0
+    if not has_tags.any():
+        return logits.sum() * 0
+    wanted = tag_ids[has_tags].to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits[has_tags], wanted, reduction="none").sum(dim=-1).mean()
+
+
+def _unit(features: Tensor) -> Tensor:
+    return F.normalize(features, dim=-1)

@@ -1,0 +1,39 @@
+"""What all tests share: one JVM, and lakes to work on."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schemas import TABLES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakehouse.lake import Lake
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
+    from lakehouse.session import connect
+
+    session = connect("tests", logs=str(tmp_path_factory.mktemp("logs")))
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def open_at(spark: "SparkSession") -> "Callable[[Path], Lake]":
+    from lakehouse.lake import open_lake
+
+    def at(root: Path) -> "Lake":
+        root.mkdir(exist_ok=True)
+        return open_lake(str(root), spark=spark, tables=TABLES, run_id="test")
+
+    return at
+
+
+@pytest.fixture
+def lake(open_at: "Callable[[Path], Lake]", tmp_path: Path) -> "Lake":
+    return open_at(tmp_path / "lake")

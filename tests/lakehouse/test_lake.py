@@ -1,0 +1,99 @@
+"""What a lake promises of reads and writes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.errors import BadInput, NewerLake, SchemaMismatch
+from lakehouse.lake import FORMAT, Lake, Txn
+from lakehouse.table import Column, Table
+from schemas.silver import DUPLICATES, SELECTIONS
+
+pytestmark = pytest.mark.spark
+
+
+def members(spark: SparkSession, *ids: str) -> DataFrame:
+    return spark.createDataFrame([("default", name) for name in ids], "selection STRING, sample_id STRING")
+
+
+def ids(lake: Lake) -> list[str]:
+    return sorted(row.sample_id for row in lake.read(SELECTIONS).collect())
+
+
+def test_a_table_that_was_never_written_has_no_rows_but_its_columns(lake: Lake) -> None:
+    assert lake.read(SELECTIONS).count() == 0
+    assert tuple(lake.read(SELECTIONS).columns) == SELECTIONS.column_names
+
+
+def test_a_repeated_transaction_adds_nothing(lake: Lake, spark: SparkSession) -> None:
+    for rows in (members(spark, "a"), members(spark, "a")):
+        lake.append(SELECTIONS, rows, txn=Txn("stream", 7))
+    assert ids(lake) == ["a"]
+
+
+def test_the_run_is_written_into_every_row(lake: Lake, spark: SparkSession) -> None:
+    lake.append(SELECTIONS, members(spark, "a"))
+    assert [row.run_id for row in lake.read(SELECTIONS).collect()] == ["test"]
+
+
+def test_rows_that_do_not_fit_are_refused_before_anything_is_written(lake: Lake, spark: SparkSession) -> None:
+    with pytest.raises(SchemaMismatch, match=r"cannot write silver\.selections: missing selection; unknown colour"):
+        lake.append(SELECTIONS, spark.createDataFrame([("a", "red")], "sample_id STRING, colour STRING"))
+    assert not lake.exists(SELECTIONS)
+
+
+def test_a_row_that_breaks_a_check_is_refused_whoever_writes(lake: Lake, spark: SparkSession) -> None:
+    lake.create(DUPLICATES)
+    rows = spark.createDataFrame([("a", "a", "exact", 0, "r")], "sample_id STRING, kept_id STRING, kind STRING, distance INT, run_id STRING")
+    with pytest.raises(Py4JJavaError, match="does_not_repeat_itself"):
+        rows.write.format("delta").mode("append").save(lake.path(DUPLICATES))
+
+
+def test_sql_sees_tables_by_their_names(lake: Lake, spark: SparkSession) -> None:
+    lake.append(SELECTIONS, members(spark, "a", "b"))
+    assert "silver.selections" in lake.register()
+    assert spark.sql("SELECT count(*) AS n FROM silver.selections").collect()[0].n >= 0
+
+
+def test_comments_reach_the_catalog(lake: Lake, spark: SparkSession) -> None:
+    lake.create(SELECTIONS)
+    fields = {field.name: field.metadata.get("comment") for field in lake.read(SELECTIONS).schema.fields}
+    assert fields["selection"] == "Name of the filter"
+
+
+def test_a_newer_lake_is_refused(open_at: Callable[[Path], Lake], tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "_lakehouse.json").write_text(json.dumps({"format": FORMAT + 1}))
+    with pytest.raises(NewerLake, match=f"has format {FORMAT + 1}, this version of the code knows up to {FORMAT}"):
+        open_at(tmp_path / "lake")
+
+
+def test_a_stream_of_a_missing_table_says_which_job_makes_it(lake: Lake) -> None:
+    with pytest.raises(BadInput, match=r"silver\.selections is not there yet in .*: run select_pairs first"):
+        lake.stream(SELECTIONS, batch_bytes=1, needs="select_pairs")
+
+
+PAGES = Table(
+    "gold.pages",
+    "A page",
+    columns=(Column("id", "STRING", "Key"), Column("text", "STRING", "Text"), Column("version", "INT", "Version")),
+    key=("id",),
+)
+
+
+def pages(spark: SparkSession, *rows: tuple[str, str, int]) -> DataFrame:
+    return spark.createDataFrame(list(rows), "id STRING, text STRING, version INT")
+
+
+def test_an_upsert_adds_replaces_or_leaves_each_row(lake: Lake, spark: SparkSession) -> None:
+    def put(number: int, *rows: tuple[str, str, int]) -> None:
+        lake.upsert(PAGES, pages(spark, *rows), key="id", unless_same=("version",), txn=Txn("put", number))
+
+    put(0, ("a", "old", 1), ("b", "old", 1))
+    put(1, ("a", "unseen", 1), ("b", "new", 2), ("c", "new", 2))
+    rows = {row.id: (row.text, row.version) for row in lake.read(PAGES).collect()}
+    assert rows == {"a": ("old", 1), "b": ("new", 2), "c": ("new", 2)}

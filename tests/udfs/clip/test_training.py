@@ -1,0 +1,146 @@
+"""Training on a small made set: four colours with their names."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from lakehouse.errors import StreamError
+from udfs.clip.model import Sizes, TaggedClip, small_clip
+from udfs.clip.retrieval import embed_images, embed_texts, recall_at
+from udfs.clip.tokenizer import train_tokenizer
+from udfs.clip.trainer import Trainer, multi_hot
+from udfs.clip.training import Pace, Recipe, TrainResult, train
+
+COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "yellow": (230, 220, 20)}
+TEXTS = [f"a {colour} square" for colour in COLOURS]
+TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=8)
+TINY = Sizes(
+    image_size=16, patch_size=8, image_width=16, image_layers=1, text_width=16, text_layers=1, max_tokens=8,
+    feature_width=8, head_width=8,
+)  # fmt: skip
+RECIPE = Recipe(learning_rate=3e-3, hni_weight=0.5, stc_weight=0.5, word_dropout=0.2, precision="float32")
+
+
+@dataclass(frozen=True)
+class Squares:
+    image: torch.Tensor
+    text: list[str]
+    negative_text: list[str | None]
+    tag_ids: list[npt.NDArray[np.int32]]
+
+
+def _squares(seed: int) -> Squares:
+    noise = torch.randint(-20, 20, (4, 3, 16, 16), generator=torch.Generator().manual_seed(seed))
+    image = (torch.tensor(list(COLOURS.values())).view(4, 3, 1, 1) + noise).to(torch.uint8)
+    return Squares(image, TEXTS, [TEXTS[1], None, TEXTS[0], None], [np.array([i], np.int32) for i in range(4)])
+
+
+def _epochs(epochs: range) -> Iterator[list[Squares]]:
+    return ([_squares(2 * epoch), _squares(2 * epoch + 1)] for epoch in epochs)
+
+
+def _model() -> TaggedClip:
+    return small_clip(TOKENIZER, TINY, tag_count=4)
+
+
+def _run(model: TaggedClip, recipe: Recipe = RECIPE, epochs: range = range(30)) -> TrainResult:
+    return train(_epochs(epochs), model, TOKENIZER, recipe, steps=60, progress=lambda pace: None)
+
+
+def test_training_makes_every_colour_found() -> None:
+    model = _model()
+    result = _run(model)
+    assert result.losses[-1] < result.losses[0] / 2
+    similarity = embed_texts(model, TOKENIZER, TEXTS) @ embed_images(model, [_squares(999).image]).T
+    assert recall_at(similarity, ks=(1,)) == {"text_to_image_r1": 1.0, "image_to_text_r1": 1.0}
+
+
+def test_the_result_counts_what_was_done() -> None:
+    result = _run(_model(), epochs=range(3))
+    assert (result.steps, result.samples, len(result.losses)) == (6, 24, 3)
+
+
+def test_the_same_seed_gives_the_same_losses() -> None:
+    assert _run(_model(), epochs=range(5)).losses == _run(_model(), epochs=range(5)).losses
+
+
+def test_another_seed_draws_other_words() -> None:
+    other = replace(RECIPE, seed=1)
+    assert _run(_model(), epochs=range(5)).losses != _run(_model(), other, epochs=range(5)).losses
+
+
+def test_a_run_that_stopped_after_an_epoch_goes_on_as_if_it_had_not() -> None:
+    whole = _run(_model(), epochs=range(6)).losses
+    model, states = _model(), list[dict[str, object]]()
+    first = train(
+        _epochs(range(2)),
+        model,
+        TOKENIZER,
+        RECIPE,
+        steps=60,
+        progress=lambda pace: None,
+        after_epoch=lambda trainer: states.append(trainer.state_dict()),
+    )
+    second = train(
+        _epochs(range(2, 6)), model, TOKENIZER, RECIPE, steps=60, progress=lambda pace: None, resume=states[-1]
+    )
+    assert first.losses + second.losses == pytest.approx(whole, rel=1e-5)
+
+
+def test_a_weight_of_zero_leaves_negatives_unread() -> None:
+    recipe = replace(RECIPE, hni_weight=0.0)
+    trainer = Trainer(_model(), TOKENIZER, recipe, steps=10)
+    assert trainer.learn(_squares(0))["hni"] == 0.0
+
+
+def test_a_model_without_a_tag_head_has_no_tag_loss() -> None:
+    trainer = Trainer(small_clip(TOKENIZER, TINY), TOKENIZER, RECIPE, steps=10)
+    figures = trainer.learn(_squares(0))
+    assert figures["stc"] == 0.0
+    assert figures["loss"] == pytest.approx(figures["contrastive"] + 0.5 * figures["hni"], rel=1e-5)
+
+
+def test_a_batch_without_negatives_trains() -> None:
+    squares = replace(_squares(0), negative_text=[None] * 4)
+    assert Trainer(_model(), TOKENIZER, RECIPE, steps=10).learn(squares)["hni"] == 0.0
+
+
+def test_the_logit_scale_stays_at_or_below_a_hundred() -> None:
+    model = _model()
+    with torch.no_grad():
+        model.clip.logit_scale.fill_(9.0)
+    Trainer(model, TOKENIZER, RECIPE, steps=10).learn(_squares(0))
+    assert model.logit_scale.item() == pytest.approx(100)
+
+
+def test_every_step_is_logged() -> None:
+    class Scalars:
+        def __init__(self) -> None:
+            self.rows: list[tuple[str, int]] = []
+
+        def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+            self.rows.append((tag, global_step))
+
+    log = Scalars()
+    train(_epochs(range(2)), _model(), TOKENIZER, RECIPE, steps=4, log=log, progress=lambda pace: None)
+    assert [step for tag, step in log.rows if tag == "train/loss"] == [1, 2, 3, 4]
+    assert {tag for tag, _ in log.rows} >= {"train/contrastive", "train/hni", "train/stc", "train/samples_per_second"}
+
+
+def test_progress_is_told_as_often_as_asked() -> None:
+    paces = list[Pace]()
+    train(_epochs(range(3)), _model(), TOKENIZER, RECIPE, steps=6, progress=paces.append, progress_every=2)
+    assert [(pace.step, pace.steps, pace.samples) for pace in paces] == [(2, 6, 8), (4, 6, 16), (6, 6, 24)]
+
+
+def test_a_stream_without_a_batch_is_refused() -> None:
+    with pytest.raises(StreamError, match="the stream gave no batch"):
+        train([[]], _model(), TOKENIZER, RECIPE, steps=1)
+
+
+def test_tags_beyond_the_vocabulary_are_left_out() -> None:
+    assert multi_hot([np.array([1, 7], np.int32)], 3).tolist() == [[0.0, 1.0, 0.0]]

@@ -1,0 +1,1 @@
+"""A small CLIP on transformers: tokenizer, model, training loop, retrieval. Needs the extra ``train``."""

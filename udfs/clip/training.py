@@ -1,0 +1,144 @@
+"""The training loop: epochs of batches in, a trained model out; the same batches and seed give the same losses."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from transformers import PreTrainedTokenizerFast
+
+from lakehouse.errors import StreamError
+from udfs.clip.model import TaggedClip
+from udfs.clip.trainer import Recipe, TrainBatch, Trainer
+
+__all__ = ["Pace", "Recipe", "Scalars", "TrainBatch", "TrainResult", "Trainer", "print_pace", "train"]
+
+
+class Scalars(Protocol):
+    """Where figures go while training; TensorBoard's ``SummaryWriter`` is one."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> Any:
+        """Record one figure at one step."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run did: steps, samples and seconds of this run, and the mean total loss of each epoch, in nats."""
+
+    steps: int
+    samples: int
+    seconds: float
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How far a run is: ``steps`` are all that it will do, ``loss`` is the last one's total in nats."""
+
+    step: int
+    steps: int
+    samples: int
+    seconds: float
+    loss: float
+
+    @property
+    def rate(self) -> float:
+        """Samples a second."""
+        return self.samples / max(self.seconds, 1e-9)
+
+    def __str__(self) -> str:
+        """Return one line.
+
+        >>> str(Pace(step=50, steps=200, samples=6400, seconds=20.0, loss=2.5))
+        'step 50 of 200, loss 2.500, 320 samples/s, 60 s left'
+        """
+        left = self.seconds / max(self.step, 1) * max(self.steps - self.step, 0)
+        done = f"step {self.step:,} of {self.steps:,}, loss {self.loss:.3f}"
+        return f"{done}, {self.rate:,.0f} samples/s, {left:,.0f} s left"
+
+
+def print_pace(pace: Pace) -> None:
+    """Print one line on standard error."""
+    print(f"train_clip: {pace}", file=sys.stderr, flush=True)
+
+
+@dataclass
+class _Tally:
+    """What has been done since the run began."""
+
+    steps: int
+    samples: int = 0
+    losses: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+    def add(self, loss: float, samples: int) -> Pace:
+        self.losses.append(loss)
+        self.samples += samples
+        return Pace(len(self.losses), self.steps, self.samples, self.seconds, loss)
+
+
+def train(
+    epochs: Iterable[Iterable[TrainBatch]],
+    model: TaggedClip,
+    tokenizer: PreTrainedTokenizerFast,
+    recipe: Recipe = Recipe(),  # noqa: B008 # frozen
+    *,
+    steps: int,
+    log: Scalars | None = None,
+    progress: Callable[[Pace], None] = print_pace,
+    progress_every: int = 50,
+    after_epoch: Callable[[Trainer], None] | None = None,
+    resume: dict[str, Any] | None = None,
+) -> TrainResult:
+    """Train ``model`` in place on every batch of ``epochs``; leave it in evaluation mode.
+
+    Args:
+        epochs: batches of each epoch that is left to do, such as one ``CaptionStream`` again and again
+        model, tokenizer: a pair, as ``small_clip`` makes it from the tokenizer
+        recipe: how to train
+        steps: batches of the whole run, over which the learning rate falls; further ones train at a rate of zero
+        log: takes the figures of every step
+        progress: called every ``progress_every`` steps
+        after_epoch: called with the trainer, whose ``state_dict()`` is what ``resume`` takes
+        resume: state after the last whole epoch; ``model`` must hold the weights of that moment
+
+    Raises:
+        StreamError: the epochs hold no batch at all
+    """
+    trainer = Trainer(model, tokenizer, recipe, steps)
+    if resume is not None:
+        trainer.load_state_dict(resume)
+    tally, of_epochs = _Tally(steps - trainer.step), list[float]()
+    model.train()
+    for batches in epochs:
+        before = len(tally.losses)
+        trainer.begin_epoch()
+        for batch in batches:
+            figures = trainer.learn(batch)
+            pace = tally.add(figures["loss"], len(batch.text))
+            _record(log, figures | {"samples_per_second": pace.rate}, trainer.step)
+            if pace.step % progress_every == 0:
+                progress(pace)
+        trainer.epoch += 1
+        of_epochs.append(_mean(tally.losses[before:]))
+        if after_epoch is not None:
+            after_epoch(trainer)
+    if not tally.losses:
+        raise StreamError("cannot train: the stream gave no batch; expected at least one")
+    model.eval()
+    return TrainResult(len(tally.losses), tally.samples, tally.seconds, tuple(of_epochs))
+
+
+def _record(log: Scalars | None, figures: dict[str, float], step: int) -> None:
+    if log is not None:
+        for name, value in figures.items():
+            log.add_scalar(f"train/{name}", value, step)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
