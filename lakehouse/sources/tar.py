@@ -64,7 +64,7 @@ def read_members(stream: Stream, *, limit: Callable[[str], int]) -> Iterator[Mem
     """
     reader = _Reader(stream)
     while True:
-        start, name = reader.offset, None
+        start, name = -(-reader.offset // _BLOCK) * _BLOCK, None
         try:
             header = _read_header(reader)
             if header is None:

@@ -48,7 +48,9 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_written(lake: Lake,
 
 def test_a_row_that_breaks_a_check_is_refused_whoever_writes(lake: Lake, spark: SparkSession) -> None:
     lake.create(DUPLICATES)
-    rows = spark.createDataFrame([("a", "a", "exact", 0, "r")], "sample_id STRING, kept_id STRING, kind STRING, distance INT, run_id STRING")
+    rows = spark.createDataFrame(
+        [("a", "a", "exact", 0, "r")], "sample_id STRING, kept_id STRING, kind STRING, distance INT, run_id STRING"
+    )
     with pytest.raises(Py4JJavaError, match="does_not_repeat_itself"):
         rows.write.format("delta").mode("append").save(lake.path(DUPLICATES))
 

@@ -18,7 +18,10 @@ def test_a_second_job_is_told_who_holds_the_lake(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(LakeInUse, match=rf"in use by describe_images \(process {other.pid}\)"), hold(str(tmp_path), "x"):
+        with (
+            pytest.raises(LakeInUse, match=rf"in use by describe_images \(process {other.pid}\)"),
+            hold(str(tmp_path), "x"),
+        ):
             pass
         other.kill()
     with hold(str(tmp_path), "x"):  # the dead hold nothing

@@ -30,9 +30,7 @@ def test_matching_columns_are_no_mismatch() -> None:
 
 def test_a_mismatch_names_every_difference() -> None:
     error = KITES.mismatch({"tails": "string", "colour": "string"})
-    assert str(error) == (
-        "cannot write silver.kites: missing id; unknown colour; tails is string, not array<string>"
-    )
+    assert str(error) == ("cannot write silver.kites: missing id; unknown colour; tails is string, not array<string>")
 
 
 def test_quotes_in_comments_stay_inside_the_statement() -> None:
