@@ -1,6 +1,6 @@
 """Where pairs come from: a folder of images, WebDataset tars, Parquet files or a Delta table, as streams alike."""
 
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -15,10 +15,7 @@ from lakehouse.sources.storage import check_folder, is_delta, is_file, walk
 from lakehouse.sources.tables import count_rows, is_table_name, open_delta, open_parquet
 from lakehouse.sources.webdataset import is_tar, open_tars, tar_sizes
 
-__all__ = ["SOURCE_ROW", "Columns", "Kind", "Limits", "count_hint", "find_kind", "open_source"]
-
-Kind = Literal["auto", "folder", "tar", "parquet", "delta"]
-"""What a source is; ``auto`` looks."""
+__all__ = ["SOURCE_ROW", "Columns", "Limits", "count_hint", "find_kind", "open_source"]
 
 
 class _Open(Protocol):
@@ -34,7 +31,7 @@ _OPEN: Final[dict[str, _Open]] = {
 
 
 def open_source(
-    spark: SparkSession, path: str, *, kind: Kind = "auto", columns: Columns | None = None, limits: Limits | None = None
+    spark: SparkSession, path: str, *, kind: str = "auto", columns: Columns | None = None, limits: Limits | None = None
 ) -> DataFrame:
     """Return what lies at ``path`` as a streaming DataFrame with the columns of ``SOURCE_ROW``.
 
@@ -70,12 +67,13 @@ def find_kind(spark: SparkSession, path: str) -> str:
     raise BadInput(f"{root!r} is empty" if example is None else f"no images, tars or Parquet in {root!r}: {example!r}")
 
 
-def count_hint(spark: SparkSession, path: str, kind: str) -> int | None:
+def count_hint(spark: SparkSession, path: str, kind: str = "auto") -> int | None:
     """Return how many pairs the source holds at most, if that is cheap to know: images, or rows; None for tars."""
+    found = find_kind(spark, path) if kind == "auto" else kind
     root = path if is_table_name(path) else normal_root(path)
-    if kind == "folder":
+    if found == "folder":
         return sum(_is_image(name) for folder in walk(root) for name, _ in folder)
-    return count_rows(spark, root, kind) if kind in ("parquet", "delta") else None
+    return count_rows(spark, root, found) if found in ("parquet", "delta") else None
 
 
 def _checked_root(spark: SparkSession, path: str, kind: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse.sources.columns import ALT_TEXT, LICENCE, URL, Columns, find
-from lakehouse.sources.source_row import Caption
+from lakehouse.sources.source_row import Caption, is_utf8
 
 _ENDS_A_SENTENCE = (".", "!", "?", "…", ":", ";")
 
@@ -51,7 +51,7 @@ def caption_of(fields: Mapping[str, Any], *, columns: Columns, alt_text: str | N
     found = _take_alt_text(rest, columns) if alt_text is None else alt_text
     if alt_text is not None:
         rest = {name: value for name, value in rest.items() if not (name.lower() in ALT_TEXT and value == alt_text)}
-    broken = next((text for text in (found, url, licence) if text and not _is_utf8(text)), None)
+    broken = next((text for text in (found, url, licence) if text and not is_utf8(text)), None)
     if broken is not None:
         return Caption(reason="bad_utf8", detail=f"not UTF-8: {broken[:80]!r}")
     return Caption(found, url, licence, _metadata(rest))
@@ -103,7 +103,7 @@ def _metadata(rest: dict[str, Any]) -> str | None:
     if not rest:
         return None
     text = json.dumps(rest, ensure_ascii=False, separators=(",", ":"))
-    return text if _is_utf8(text) else json.dumps(rest, separators=(",", ":"))
+    return text if is_utf8(text) else json.dumps(rest, separators=(",", ":"))
 
 
 def _tags(value: object) -> list[str]:
@@ -114,14 +114,6 @@ def _tags(value: object) -> list[str]:
 def _one_line_end_less(text: str) -> str:
     # The line end of a text file belongs to the file, not to the text.
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _no_constant(_: str) -> None:

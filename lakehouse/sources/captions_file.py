@@ -10,7 +10,7 @@ from typing import Any
 from lakehouse.sources.captions import caption_of, parse_record
 from lakehouse.sources.columns import FILE_NAME, Columns, find
 from lakehouse.sources.names import ending, is_unsafe
-from lakehouse.sources.source_row import Caption, Limits
+from lakehouse.sources.source_row import Caption, Limits, is_utf8
 from lakehouse.sources.tar import Stream
 
 ENDINGS = ("jsonl", "csv")
@@ -67,7 +67,7 @@ def _line(number: int, fields: Mapping[str, Any], *, folder: str, columns: Colum
         return CaptionLine(number, None, Caption(reason="bad_metadata", detail="the line names no image"))
     if is_unsafe(image):
         return CaptionLine(number, None, Caption(reason="unsafe_name", detail=f"the image is {image!r}"))
-    if not _is_clean(image):
+    if not is_utf8(image):
         return CaptionLine(number, None, Caption(reason="bad_utf8", detail=f"the image is {image!r}"))
     rest = {name: value for name, value in fields.items() if name != key}
     return CaptionLine(number, normpath(join(folder, image)), caption_of(rest, columns=columns))
@@ -133,11 +133,3 @@ def _lines(stream: Stream, limit: int) -> Iterator[tuple[bytes, bool]]:
             left, is_whole = left[:limit], False
     if left:
         yield left, is_whole
-
-
-def _is_clean(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

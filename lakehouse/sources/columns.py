@@ -8,7 +8,6 @@ IMAGE: Final = ("image", "jpg", "jpeg", "png", "webp", "img", "image_bytes", "by
 ALT_TEXT: Final = ("alt_text", "alt", "text", "caption", "title")
 URL: Final = ("url", "image_url")
 LICENCE: Final = ("licence", "license")
-ID: Final = ("id", "uid", "key", "sample_id", "__key__")
 FILE_NAME: Final = ("file_name", "filename", "image", "path", "image_path", "file")
 """Names that are looked for, best first, in any case."""
 
@@ -18,7 +17,8 @@ class Columns:
     """The names of the columns to read; None looks for the usual ones.
 
     The same names are looked for in Parquet and Delta columns, in captions files and in JSON sidecars. In a captions
-    file ``image`` names the column with the image's file name.
+    file ``image`` names the column with the image's file name. ``id`` is never looked for: only who knows the data
+    knows that a column is unique, and one that is not would make two rows one. Without it rows are named by place.
     """
 
     image: str | None = None

@@ -63,7 +63,9 @@ def _pairs(files: DataFrame, lines: DataFrame, root: str, columns: Columns, limi
     first_lines = lines.where((F.col("place") == 1) & F.col("image_name").isNotNull())
     captions = first_lines.select(F.col("image_name").alias("name"), *CAPTION_FIELDS)
     read = partial(_read_images, root=root, columns=columns, limits=limits)
-    return images.join(captions, on="name", how="left").mapInArrow(read, SOURCE_ROW)
+    # Names are small: Spark would put thousands of images to be read into one task.
+    tasks = int(files.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
+    return images.join(captions, on="name", how="left").repartition(tasks).mapInArrow(read, SOURCE_ROW)
 
 
 def _unused_lines(files: DataFrame, lines: DataFrame, root: str) -> DataFrame:

@@ -26,7 +26,7 @@ def read_samples(stream: Stream, *, tar: str, limits: Limits, columns: Columns) 
             return
         name = item.name.removeprefix("./")
         if is_unsafe(name) or item.kind != "file":
-            yield SourceRow.rejected(f"{tar}/{name}", "unsafe_name", _unsafe_detail(item))
+            yield SourceRow.rejected(f"{tar}/{name}@{item.offset}", "unsafe_name", _unsafe_detail(item))
             continue
         key, part = split_key(name)
         if any(is_hidden(folder) for folder in name.split("/")) or not part:

@@ -102,6 +102,15 @@ def utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def is_utf8(text: str) -> bool:
+    """Say whether ``text`` can be written as UTF-8: it holds no half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _because(caption: Caption, reason: str, detail: str) -> Caption:
     return Caption(caption.alt_text, caption.url, caption.licence, caption.metadata, reason, detail)
 

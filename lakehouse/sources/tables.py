@@ -1,9 +1,12 @@
 """Parquet files and Delta tables as streams of pairs: which column is what, and which row is no pair."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark import TaskContext
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,30 +14,40 @@ from pyspark.sql.types import BinaryType, StringType, StructType
 
 from lakehouse.errors import BadInput
 from lakehouse.lake_root import is_local
-from lakehouse.sources.columns import ALT_TEXT, ID, IMAGE, LICENCE, URL, Columns, find
+from lakehouse.sources.columns import ALT_TEXT, IMAGE, LICENCE, URL, Columns, find
+from lakehouse.sources.names import ending
+from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Limits
+from lakehouse.sources.storage import open_root, walk
 
-_ROW: Final = ("_file_name", "_row_index")
+_ROW: Final = "_row"
 _FILES: Final = {"recursiveFileLookup": "true", "pathGlobFilter": "*.[pP][aA][rR][qQ][uU][eE][tT]"}
 _ENDS_A_SENTENCE = r"[.!?…:;]\s*$"
 
 
 def open_parquet(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
-    """Return the rows of the Parquet files below ``root`` as a stream; a row is named by its id, or file and number."""
+    """Return the rows of the Parquet files below ``root`` as a stream, named by file and row number.
+
+    An id column names them instead if ``columns`` says which: two rows with one id would be taken for one.
+    """
     schema = _schema(spark, root)
-    stream = spark.readStream.schema(schema).options(**_file_options(limits)).parquet(literal_path(root))
-    files = stream.select("*", F.col("_metadata.file_name").alias(_ROW[0]), F.col("_metadata.row_index").alias(_ROW[1]))
-    return _source_rows(files, schema, root, columns, limits, uid=F.concat_ws("#", *_ROW))
+    rows = spark.readStream.schema(schema).options(**_file_options(limits)).parquet(literal_path(root))
+    numbered = rows.select("*", F.concat_ws("#", _file_name(root), "_metadata.row_index").alias(_ROW))
+    return _source_rows(numbered, schema, root, columns, limits, uid=F.col(_ROW))
 
 
 def open_delta(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
-    """Return the rows of a Delta table, by path or name, as a stream; a row without an id is named by its content."""
+    """Return the rows of a Delta table, by path or name, as a stream, named by content and number in the batch.
+
+    A stream of Delta does not say which file a row is in. With an id column in ``columns`` that is the name.
+    """
     reader = spark.readStream.format("delta").option("maxBytesPerTrigger", str(limits.batch_bytes))
     try:
         rows = reader.table(root) if is_table_name(root) else reader.load(_path(root))
     except PySparkException as error:
         raise BadInput(f"cannot read the Delta table {root!r}: {_first_line(error)}") from error
-    return _source_rows(rows, rows.schema, root, columns, limits, uid=None)
+    found = _source_rows(rows, rows.schema, root, columns, limits, uid=None)
+    return found if columns.id else found.mapInArrow(_number, SOURCE_ROW)
 
 
 def is_table_name(path: str) -> bool:
@@ -73,10 +86,14 @@ def _file_options(limits: Limits) -> dict[str, str]:
 
 
 def _schema(spark: SparkSession, root: str) -> StructType:
+    first = next(name for folder in walk(root) for name, _ in folder if ending(name) == "parquet")
+    files, base = open_root(root)
     try:
+        # Spark's own error for a file that is no Parquet is a Java stack trace of a failed task.
+        pq.read_schema(f"{base}/{first}", filesystem=files)
         return spark.read.options(**_FILES).parquet(literal_path(root)).schema
-    except PySparkException as error:
-        raise BadInput(f"cannot read the Parquet files of {root!r}: {_first_line(error)}") from error
+    except (PySparkException, pa.ArrowException, OSError) as error:
+        raise BadInput(f"cannot read the Parquet file {first!r} of {root!r}: {_first_line(error)}") from error
 
 
 def _source_rows(
@@ -87,7 +104,7 @@ def _source_rows(
     text_name = _named(names, root, columns.alt_text, ALT_TEXT, "alt_text")
     url_name = _optional(names, root, columns.url, URL)
     licence_name = _optional(names, root, columns.licence, LICENCE)
-    id_name = _optional(names, root, columns.id, ID)
+    id_name = _named(names, root, columns.id, (), "id") if columns.id else None
     if not isinstance(schema[text_name].dataType, StringType):
         raise BadInput(f"column {text_name!r} of {root!r} is {schema[text_name].dataType.simpleString()}, not string")
     image = _image(schema, image_name)
@@ -168,13 +185,32 @@ def _alt_text(schema: StructType, name: str) -> tuple[Column, list[str]]:
     return both.otherwise(F.concat(title, joint, more)), [name, description]
 
 
-def _uid(id_name: str | None, uid: Column | None, image: Column, alt_text: Column) -> Column:
-    if id_name is not None:
-        return _column(id_name).cast("string")
-    if uid is not None:
-        return uid
-    text = F.coalesce(alt_text.cast("binary"), F.lit(b""))
-    return F.sha2(F.concat(F.coalesce(image, F.lit(b"")), F.lit(b"\0"), text), 256)
+def _uid(id_name: str | None, number: Column | None, image: Column, alt_text: Column) -> Column:
+    content = F.concat(F.coalesce(image, F.lit(b"")), F.lit(b"\0"), F.coalesce(alt_text.cast("binary"), F.lit(b"")))
+    name = F.sha2(content, 256) if number is None else number
+    return name if id_name is None else F.coalesce(_column(id_name).cast("string"), name)
+
+
+def _number(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    # Equal rows have equal content; Spark's own numbers are not for streams.
+    context = TaskContext.get()
+    task = context.partitionId() if context else 0
+    first = 0
+    for batch in batches:
+        uids = batch.column("source_uid").to_pylist()
+        numbered = [f"{uid}#{task}.{number}" for number, uid in enumerate(uids, first)]
+        first += len(uids)
+        yield batch.set_column(
+            batch.schema.get_field_index("source_uid"), "source_uid", pa.array(numbered, pa.string())
+        )
+
+
+def _file_name(root: str) -> Column:
+    # Spark writes the path as a URL: the root's part is left out by its number of steps, not by its letters.
+    steps = len((f"file://{root}" if is_local(root) else root).split("/"))
+    path = F.split(F.regexp_replace("_metadata.file_path", "^file:/+", "file:///"), "/")
+    relative = F.array_join(F.slice(path, F.lit(steps + 1), F.size(path)), "/")
+    return F.url_decode(F.replace(relative, F.lit("+"), F.lit("%2B")))
 
 
 def _metadata(schema: StructType, taken: set[str | None], image_name: str) -> Column:

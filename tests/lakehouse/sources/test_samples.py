@@ -34,8 +34,17 @@ def test_a_sample_is_an_image_with_its_text() -> None:
 
 
 def test_img2datasets_record_fills_the_columns() -> None:
-    record = {"caption": "a kite", "url": "http://x/1.jpg", "key": "1", "sha256": "ab", "status": "success", "exif": None}
-    (row,) = samples(tar_of([("1.jpg", image(kind="JPEG")), ("1.txt", b"a kite"), ("1.json", json.dumps(record).encode())]))
+    record = {
+        "caption": "a kite",
+        "url": "http://x/1.jpg",
+        "key": "1",
+        "sha256": "ab",
+        "status": "success",
+        "exif": None,
+    }
+    (row,) = samples(
+        tar_of([("1.jpg", image(kind="JPEG")), ("1.txt", b"a kite"), ("1.json", json.dumps(record).encode())])
+    )
     assert (row.caption.alt_text, row.caption.url) == ("a kite", "http://x/1.jpg")
     assert json.loads(row.caption.metadata or "") == {"key": "1", "sha256": "ab", "status": "success"}
 
@@ -62,13 +71,15 @@ def test_the_record_is_the_text_where_there_is_no_text_file() -> None:
     ],
 )
 def test_what_is_no_pair_says_why(members: Members, reason: str) -> None:
-    (row,) = samples(tar_of(members), Limits(member_bytes=4000, text_bytes=200_000 if reason == "bad_metadata" else 4000))
+    (row,) = samples(
+        tar_of(members), Limits(member_bytes=4000, text_bytes=200_000 if reason == "bad_metadata" else 4000)
+    )
     assert (row.uid, row.image, row.caption.reason) == ("t.tar/1", None, reason)
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd.png", "../a.png", "a/../../b.png", "C:/a.png", r"..\a.png"])
 def test_an_unsafe_name_is_rejected_under_its_name(name: str) -> None:
-    assert reasons([(name, image())]) == {f"t.tar/{name}": "unsafe_name"}
+    assert reasons([(name, image())]) == {f"t.tar/{name}@0": "unsafe_name"}
 
 
 def test_a_second_image_of_a_key_is_a_duplicate() -> None:

@@ -34,7 +34,9 @@ def test_long_names_are_read_whole(format: int) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.from_regex(r"[a-zé0-9_]{1,120}(\.[a-z]{1,3})?", fullmatch=True), st.binary(max_size=2000))))
+@given(
+    st.lists(st.tuples(st.from_regex(r"[a-zé0-9_]{1,120}(\.[a-z]{1,3})?", fullmatch=True), st.binary(max_size=2000)))
+)
 def test_every_tar_that_python_writes_is_read_back(content: list[tuple[str, bytes]]) -> None:
     found = members(tar_of(content))
     assert [(m.name, m.data) for m in found if isinstance(m, Member)] == content

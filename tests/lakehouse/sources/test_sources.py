@@ -1,0 +1,67 @@
+"""What a path holds, and what is said of a path that holds nothing."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.errors import BadInput
+from lakehouse.sources import count_hint, find_kind, open_source
+from tests.lakehouse.sources.made import image, put
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["00000.tar", "00000.parquet", "00000_stats.json"], "tar"),
+        (["a/b/1.TGZ"], "tar"),
+        (["split=train/0.parquet", "readme.txt"], "parquet"),
+        (["_delta_log/0.json", "0.parquet"], "delta"),
+        (["sub/1.JPEG", "metadata.csv"], "folder"),
+    ],
+)
+def test_the_kind_is_found_by_looking(spark: SparkSession, tmp_path: Path, names: list[str], kind: str) -> None:
+    put(tmp_path, **dict.fromkeys(names, b"x"))
+    assert find_kind(spark, f"file://{tmp_path}/") == kind
+
+
+def test_a_table_of_the_catalog_is_a_source(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql("CREATE DATABASE IF NOT EXISTS given")
+    path = str(tmp_path / "table")
+    spark.sql(f"CREATE TABLE given.pairs (id STRING, image BINARY, text STRING) USING delta LOCATION '{path}'")
+    try:
+        assert open_source(spark, "given.pairs").isStreaming
+    finally:
+        spark.sql("DROP DATABASE given CASCADE")
+
+
+def test_bad_paths_are_said_in_one_line(spark: SparkSession, tmp_path: Path) -> None:
+    put(tmp_path, **{"one.png": image(), "other/readme.md": b"x"})
+    (tmp_path / "empty").mkdir()
+    expected = {
+        "": "the source has no path",
+        f"{tmp_path}/gone": "no such folder: '.*gone'",
+        f"{tmp_path}/gone.tar": "no such folder: '.*gone.tar'",
+        f"{tmp_path}/one.png": "'.*one.png' is a file: expected a folder",
+        f"{tmp_path}/empty": "'.*empty' is empty",
+        f"{tmp_path}/other": "no images, tars or Parquet .*'other/readme.md'|no images, tars or Parquet .*'readme.md'",
+        "nosuch://bucket/x": "cannot open 'nosuch://bucket/x'",
+    }
+    for path, message in expected.items():
+        with pytest.raises(BadInput, match=message) as error:
+            open_source(spark, path)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet", "delta", "folder", "zip"])
+def test_a_kind_that_is_not_there_is_a_bad_input(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+    put(tmp_path, **{"readme.md": b"x"})
+    with pytest.raises(BadInput):
+        open_source(spark, str(tmp_path), kind=kind)
+
+
+def test_the_samples_of_tars_are_not_counted(spark: SparkSession, tmp_path: Path) -> None:
+    put(tmp_path, **{"0.tar": b"x"})
+    assert count_hint(spark, str(tmp_path)) is None
