@@ -11,7 +11,18 @@ SIGNALS = Table(
     comment="What was measured of a pair, its text and its image, in one decode",
     key=("sample_id",),
     cluster_by=("sample_id",),
-    statistics=("words", "chars", "language", "width", "height", "aspect", "entropy", "sharpness", "phash", "ingested_at"),
+    statistics=(
+        "words",
+        "chars",
+        "language",
+        "width",
+        "height",
+        "aspect",
+        "entropy",
+        "sharpness",
+        "phash",
+        "ingested_at",
+    ),
     columns=(
         _SAMPLE_ID,
         _IMAGE_ID,
@@ -53,7 +64,9 @@ DUPLICATES = Table(
     columns=(
         _SAMPLE_ID,
         Column("kept_id", "STRING", "sample_id of the earliest pair that it repeats; that one stays"),
-        Column("kind", "STRING", "exact: same image bytes; perceptual: look-alike by hash and colour; text: worn-out text"),
+        Column(
+            "kind", "STRING", "exact: same image bytes; perceptual: look-alike by hash and colour; text: worn-out text"
+        ),
         Column("distance", "INT", "Bits in which the two perceptual hashes differ; null for kind text", nullable=True),
         _RUN_ID,
     ),

@@ -51,7 +51,7 @@ def test_a_batch_that_failed_comes_again_with_the_same_transaction(lake: Lake, s
     seen = Seen()
     put(lake, spark, "a")
     seen.fault = BadInput("no")
-    with pytest.raises(BadInput, match="^no$"):
+    with pytest.raises(BadInput, match=r"^no$"):
         go(lake, seen)
     seen.fault = None
     go(lake, seen)

@@ -9,7 +9,14 @@ import pytest
 from lakehouse.errors import BadInput, LakeInUse
 from lakehouse.lock import hold
 
-HOLD_AND_WAIT = "import sys; from lakehouse.lock import hold\nwith hold(sys.argv[1], 'describe_images'):\n print('held', flush=True); sys.stdin.read()"
+HOLD_AND_WAIT = """
+import sys
+from lakehouse.lock import hold
+
+with hold(sys.argv[1], "describe_images"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_second_job_is_told_who_holds_the_lake(tmp_path: Path) -> None:

@@ -62,12 +62,15 @@ def short(number: float) -> str:
 
 
 def round_up(number: float) -> float:
-    """Return the smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is at least ``number``: an axis ends there.
+    """Return the next number, from ``number`` on, that is round and whose half is, too: an axis ends there.
 
     >>> round_up(37), round_up(2100), round_up(0)
-    (50.0, 2500.0, 1.0)
+    (40.0, 3000.0, 1.0)
     """
     if number <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(number))
-    return next((step * power for step in (1, 2, 2.5, 5, 10) if number <= step * power * (1 + 1e-9)), 10 * power)
+    return next(
+        (step * power for step in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10) if number <= step * power * (1 + 1e-9)),
+        10 * power,
+    )

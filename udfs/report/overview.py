@@ -130,11 +130,13 @@ def _tiles(report: Report) -> list[tuple[str, str]]:
     if runs:
         tiles.append((duration(sum(row["seconds"] for row in runs)), "in all jobs"))
         tiles.append((money(sum(row["cost_usd"] or 0 for row in report.answer("answers").rows)), "paid to models"))
-    best = max((row["value"] for row in report.answer("evaluations").rows if row["metric"] == IN_TEN), default=None)
-    return tiles if best is None else [*tiles, (f"{100 * best:.1f} %", "of held-out images among the first ten")]
+    found = [row for row in report.answer("evaluations").rows if row["metric"] == "text_to_image_r10"]
+    return tiles if not found else [*tiles, _best(max(found, key=lambda row: row["value"]))]
 
 
-IN_TEN = "text_to_image_r10"
+def _best(row: Row) -> tuple[str, str]:
+    chance = share(min(10, row["n"]), row["n"])
+    return share(row["value"], 1), f"of texts find their image in ten (chance {chance})"
 
 
 def funnel_section(report: Report) -> Section:
@@ -184,7 +186,7 @@ def rejects_section(report: Report) -> Section:
     answer = report.answer("rejects")
     funnel = funnel_of(report)
     if not answer.rows:
-        return Section("rejects", "Turned away", answer.excuse or tag("p", "Nothing was turned away."))
+        return Section("reasons", "Turned away", answer.excuse or tag("p", "Nothing was turned away."))
     read = funnel.read if funnel else 0
     most = max(row["n"] for row in answer.rows)
     stages = groupby(answer.rows, key=lambda row: row["stage"])
@@ -198,7 +200,7 @@ def rejects_section(report: Report) -> Section:
     ]
     words = "A row that is turned away is kept, with one reason from a closed list: the first that speaks against it."
     figures = table(heads, rows, caption="Rows of ops.rejects by stage and reason")
-    return Section("rejects", "Turned away", join([tag("p", words, class_="soft"), figures, sql_of(answer)]))
+    return Section("reasons", "Turned away", join([tag("p", words, class_="soft"), figures, sql_of(answer)]))
 
 
 def _stage_rows(stage: str, rows: Sequence[Row], most: int, read: int) -> list[Html]:

@@ -60,7 +60,7 @@ def _hash(style: str) -> str:
 
 
 def _navigation(sections: Sequence[Section]) -> Html:
-    links = join(tag("li", tag("a", one.title, href=f"#{one.anchor}")) for one in sections)
+    links = join(tag("li", tag("a", one.anchor.capitalize(), href=f"#{one.anchor}")) for one in sections)
     return tag("nav", tag("ul", links), aria_label="Parts of the report")
 
 

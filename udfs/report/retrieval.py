@@ -9,12 +9,9 @@ from udfs.report.numbers import count, share
 from udfs.report.values import Report, Row, Section, Training, head, number_cell, row_head, sql_of, table
 
 METRICS: Final[Mapping[str, tuple[str, int]]] = {
-    f"{direction}_r{k}": (f"{words} {k}" if k > 1 else words, k)
-    for direction, words in (
-        ("text_to_image", "image of a text, among the first"),
-        ("image_to_text", "text of an image, among the first"),
-    )
-    for k in (1, 5, 10)
+    f"{direction}_r{k}": (f"{words} {place}", k)
+    for direction, words in (("text_to_image", "image of a text"), ("image_to_text", "text of an image"))
+    for k, place in ((1, "comes first"), (5, "is in the first 5"), (10, "is in the first 10"))
 }
 """Metric -> what is found, and among how many."""
 
@@ -57,7 +54,7 @@ def _metric_row(metric: str, names: Sequence[str], values: Mapping[tuple[str, st
     words, k = METRICS[metric]
     found = [values.get((metric, name)) for name in names]
     best = max((row["value"] for row in found if row is not None), default=0)
-    is_race = len(names) > 1
+    is_race = sum(row["value"] == best for row in found if row is not None) < len(names)
     cells = [
         number_cell("—") if row is None else number_cell(_measured(row), best=is_race and row["value"] == best)
         for row in found
@@ -86,7 +83,7 @@ def _ceiling(names: Sequence[str], trainings: Sequence[Training]) -> str:
     ceilings = [
         one.retrieval["ceiling_r10"] for one in trainings if one.name in names and "ceiling_r10" in one.retrieval
     ]
-    if not ceilings:
+    if not ceilings or min(ceilings) == 1:
         return ""
     return f"; as some texts stand on several images, at most {share(min(ceilings), 1)} can be among the first 10"
 

@@ -30,7 +30,7 @@ nav ul { max-width: 74rem; margin: 0 auto; padding: .55rem 1.25rem; display: fle
 a { color: var(--one); }
 section { margin: 1.6rem 0; padding: 1.4rem 1.5rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 10px; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; margin: 1.3rem 0; }
+.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: .8rem; margin: 1.3rem 0; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .8rem 1rem; }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: .85rem; }
@@ -42,7 +42,7 @@ table { border-collapse: collapse; width: 100%; font-size: .93rem; overflow-wrap
 caption { text-align: left; color: var(--soft); font-size: .85rem; padding-bottom: .35rem; }
 th, td { padding: .35rem .6rem; text-align: left; vertical-align: middle; border-bottom: 1px solid var(--grid); }
 thead th { color: var(--soft); font-weight: 600; font-size: .83rem; border-bottom-color: var(--line); }
-tbody th { font-weight: 550; }
+tbody th { font-weight: 550; min-width: 8.5rem; }
 td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.bars { width: 34%; min-width: 6rem; }
 .columns { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); gap: 0 2rem; }
@@ -53,7 +53,6 @@ tr.group th { padding-top: 1rem; color: var(--soft); font-size: .83rem; }
 svg.bar { display: block; width: 100%; height: .75rem; }
 svg.chart { display: block; width: 100%; height: auto; }
 svg text { fill: var(--soft); font-size: 11.5px; font-family: inherit; }
-svg.chart.big text { font-size: 12.5px; }
 .s1 { fill: var(--one); } .s2 { fill: var(--two); } .s3 { fill: var(--three); } .s4 { fill: var(--four); }
 .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
 .l1 { stroke: var(--one); } .l2 { stroke: var(--two); stroke-dasharray: 7 3; }
@@ -66,10 +65,10 @@ svg.chart.big text { font-size: 12.5px; }
   margin: .8rem 0; }
 figure { margin: 0; } figure h3 { margin: 0 0 .2rem; }
 figcaption { color: var(--soft); font-size: .83rem; }
-.curve { max-width: 44rem; }
+.curve { max-width: 36rem; margin-bottom: 1rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)); gap: 1rem;
   margin: .8rem 0; }
-.cards.narrow { grid-template-columns: repeat(auto-fill, minmax(min(11rem, 46%), 1fr)); }
+.cards.narrow { grid-template-columns: repeat(auto-fill, minmax(min(13rem, 46%), 1fr)); }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: .8rem; min-width: 0; font-size: .9rem;
   overflow: hidden; contain: paint; }
 .card dl { margin: .7rem 0 0; } .card dt { color: var(--soft); font-size: .78rem; margin-top: .45rem; }
@@ -105,7 +104,7 @@ footer { padding-bottom: 3rem; }
   .tiles { grid-template-columns: 1fr 1fr; }
   dl.facts { grid-template-columns: 1fr; } dl.facts dd { margin-bottom: .4rem; }
   .query { grid-template-columns: 1fr; } .own { max-width: 8.5rem; }
-  .hide { display: none; } }
+  td.soft { min-width: 9rem; } tbody th { min-width: 6.5rem; } td.bars { min-width: 4rem; } }
 @media print { nav, details { display: none; } section { break-inside: avoid-page; } }
 """
 """Held to the page by its hash: the content security policy lets no other style apply."""

@@ -109,7 +109,9 @@ def table(heads: Sequence[Html], rows: Sequence[Html], *, caption: str | None = 
 
 
 def head(text: str, *, number: bool = False) -> Html:
-    """Return the head of a column."""
+    """Return the head of a column; a column of bars needs none, as the numbers stand beside it."""
+    if not text:
+        return tag("td")
     return tag("th", text, scope="col", class_="num" if number else None)
 
 

@@ -1,0 +1,161 @@
+"""The whole path, seen from its tables: nothing is lost, doubled or done twice, and everything can be traced."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from jobs import describe_images, ingest_pairs, select_pairs
+from lakehouse.errors import BadInput, JoinAuditFailed
+from lakehouse.lake import Lake
+from schemas import TABLES
+from schemas.bronze import PAIRS
+from schemas.gold import CAPTIONS, RELEASES, TAGS, TRAINING
+from schemas.ops import REJECTS, RUNS
+from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES, SELECTIONS, SIGNALS
+from tests.jobs.conftest import GOOD, World, run_path
+from tests.jobs.pictures import write_pairs
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+
+def reasons(lake: Lake) -> Counter[str]:
+    return Counter(row.reason for row in lake.read(REJECTS).select("reason").collect())
+
+
+def test_every_row_is_selected_or_has_a_reason(world: World) -> None:
+    images = len(list(world.source.glob("*.[pj][np]g")))
+    gone = 1
+    selected = world.lake.read(SELECTIONS).count()
+    assert images + gone == selected + sum(reasons(world.lake).values())
+
+
+def test_each_bad_row_has_its_reason(world: World) -> None:
+    assert reasons(world.lake) == {
+        "empty_image": 1,
+        "not_an_image": 1,
+        "missing_caption": 1,
+        "missing_image": 1,
+        "duplicate_pair": 1,
+        "exact_duplicate": 1,
+        "perceptual_duplicate": 1,
+        "too_small": 1,
+    }
+
+
+def test_image_bytes_are_untouched(world: World) -> None:
+    for row in world.lake.read(PAIRS).select("image", "source_uid").limit(10).collect():
+        assert bytes(row.image) == (world.source / row.source_uid).read_bytes()
+
+
+def test_every_selected_sample_reaches_the_trainer(world: World) -> None:
+    counts = {
+        table.name: world.lake.read(table).count() for table in (SAMPLES, RESPONSES, DESCRIPTIONS, CAPTIONS, TRAINING)
+    }
+    assert set(counts.values()) == {world.lake.read(SELECTIONS).count()}
+
+
+def test_every_reason_is_on_the_closed_list(world: World) -> None:
+    from udfs.reasons import REASONS
+
+    assert set(reasons(world.lake)) <= set(REASONS)
+
+
+def test_no_image_is_on_both_sides_of_the_split(world: World) -> None:
+    splits = world.lake.read(TRAINING).groupBy("image_id").agg(F.count_distinct("split").alias("n"))
+    assert splits.where("n > 1").isEmpty()
+    assert world.lake.read(TRAINING).select("split").distinct().count() == 2
+
+
+def test_tag_ids_are_the_tags(world: World) -> None:
+    names = {row.tag_id: row.tag for row in world.lake.read(TAGS).collect()}
+    for row in world.lake.read(TRAINING).select("short_positive", "tag_ids").collect():
+        known = [tag for tag in row.short_positive if tag in names.values()]
+        assert sorted(names[place] for place in row.tag_ids) == sorted(set(known))
+
+
+def test_one_query_leads_from_a_training_row_to_its_source(world: World) -> None:
+    world.lake.register()
+    row = world.lake.spark.sql(
+        f"""SELECT p.source_uid, r.model, r.prompt, u.job
+        FROM delta.`{world.lake.path(TRAINING)}` t
+        JOIN delta.`{world.lake.path(RESPONSES)}` r ON r.request_key = t.request_key
+        JOIN delta.`{world.lake.path(PAIRS)}` p ON p.sample_id = t.sample_id
+        JOIN delta.`{world.lake.path(RUNS)}` u ON u.run_id = r.run_id
+        LIMIT 1"""
+    ).collect()[0]
+    assert (row.model, row.prompt, row.job) == ("rules://", "hqclip_student", "describe_images")
+    assert (world.source / row.source_uid).exists()
+
+
+def test_a_second_run_writes_nothing(world: World) -> None:
+    def versions() -> dict[str, int]:
+        return {t.name: world.lake.version(t) for t in TABLES if world.lake.exists(t)}
+
+    before = versions()
+    counts = run_path(world.lake, world.source)
+    assert versions() == before
+    assert not any(value for job in counts.values() for name, value in job.items() if name != "rows")
+
+
+def test_a_dry_run_counts_what_would_be_asked(world: World) -> None:
+    config = describe_images.Config(world.lake.root, model="fake://echo", dry_run=True)
+    samples = world.lake.read(SAMPLES).count()
+    assert describe_images.run(world.lake, config) == {
+        "samples": samples,
+        "answered_already": 0,
+        "requests_to_send": samples,
+    }
+
+
+def test_a_filter_with_an_unknown_column_names_those_there_are(world: World) -> None:
+    config = select_pairs.Config(world.lake.root, selection="mine", where="sharpnes > 3")
+    with pytest.raises(BadInput, match=r"sharpnes.*it may use .*sharpness"):
+        select_pairs.run(world.lake, config)
+
+
+def test_only_new_pairs_are_worked_on(lake: Lake, tmp_path: Path) -> None:
+    source = write_pairs(tmp_path / "pairs", count=30)
+    run_path(lake, source)
+    write_pairs(source, count=2, start=500)
+    counts = run_path(lake, source)
+    assert counts["ingest_pairs"]["ingested"] == 2
+    assert counts["measure_pairs"]["measured"] == 2
+    assert counts["describe_images"]["described"] == 2
+    assert counts["publish_gold"]["published"] == 2
+    assert lake.read(TRAINING).count() == lake.read(SELECTIONS).count() == 32
+    assert lake.read(RELEASES).count() == 2
+
+
+def test_a_stream_that_starts_afresh_adds_nothing(lake: Lake, tmp_path: Path) -> None:
+    import shutil
+
+    source = write_pairs(tmp_path / "pairs", count=12)
+    run_path(lake, source)
+    shutil.rmtree(f"{lake.root}/_checkpoints")
+    counted = (PAIRS, SIGNALS, REJECTS, SELECTIONS, SAMPLES, RESPONSES, DESCRIPTIONS, CAPTIONS, TRAINING)
+    before = {table.name: lake.read(table).count() for table in counted}
+    run_path(lake, source)
+    assert {table.name: lake.read(table).count() for table in counted} == before
+
+
+def test_a_job_before_its_time_says_what_to_run_first(lake: Lake, tmp_path: Path) -> None:
+    source = write_pairs(tmp_path / "pairs", count=3)
+    ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, str(source)))
+    lake.create(SIGNALS)
+    with pytest.raises(JoinAuditFailed, match="3 of 3 rows have no match by sample_id: run measure_pairs first"):
+        select_pairs.JOB.run(lake, select_pairs.Config(lake.root))
+
+
+def test_a_failed_run_is_recorded_with_its_error(lake: Lake) -> None:
+    with pytest.raises(BadInput):
+        ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, "/no/such/folder"))
+    row = lake.read(RUNS).collect()[0]
+    assert (row.job, row.status) == ("ingest_pairs", "failed")
+    assert "/no/such/folder" in row.error
+
+
+def test_the_good_pairs_are_all_selected(world: World) -> None:
+    names = {row.source_uid for row in world.lake.read(CAPTIONS).select("source_uid").collect()}
+    assert len(names) >= GOOD - 4
