@@ -41,7 +41,7 @@ def fetch(folder: Path) -> Path:
 
 
 def metadata(pictures: Path) -> Iterator[dict[str, Any]]:
-    """Yield a line for every PNG: its name, and the title, description, tags and licence in the SVG it was drawn from."""
+    """Yield a line for each PNG: its name; title, description, tags and licence from the SVG that it was drawn from."""
     for png in sorted((pictures / "png").rglob("*.png")):
         if png.is_file():
             name = png.relative_to(pictures / "png")

@@ -1,4 +1,4 @@
-"""The photographs in the scikit-image wheel, with captions of ours: what the demo falls back to where there is no apt."""
+"""The photographs in the scikit-image wheel, with captions of ours: for the demo where there is no apt."""
 
 import json
 import shutil

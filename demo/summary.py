@@ -36,7 +36,7 @@ def summarise(lake: Lake, seconds: Mapping[str, float]) -> dict[str, Any]:
         "rejected": by_reason,
         "captions": lake.read(CAPTIONS).count(),
         "release": release,
-        "train": {name: _trained(lake, name) for name in RUNS_OF_CLIP},
+        "train": {**_trained(lake, "mix"), "alt_text": _trained(lake, "alt_text")},
         "retrieval": {name: _retrieval(lake, name, release["name"]) for name in RUNS_OF_CLIP},
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
     }
@@ -93,5 +93,8 @@ def print_table(summary: Mapping[str, Any], *, report: str, lake: str) -> None:
     print(
         f"\nrelease {release['name']}: {release['rows']:,} rows of version {release['table_version']} of gold.training"
     )
-    print(f"{summary['seconds']['total']:.0f} s in all\n\nlook:   {report}\nask:    python -m jobs.query_lakehouse")
-    print(f'        "SELECT * FROM gold.captions LIMIT 5"\nlake:   {lake}')
+    print(f"{summary['seconds']['total']:.0f} s in all")
+    print(f"\nlook:   {report}\nlake:   {lake}\nask:    {_QUESTION}")
+
+
+_QUESTION = ".venv/bin/python -m jobs.query_lakehouse 'SELECT alt_text, long_positive FROM gold.captions LIMIT 5'"

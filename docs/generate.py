@@ -50,7 +50,7 @@ def _job(name: str, line: str) -> str:
     hints = get_type_hints(config, include_extras=True)
     rows = []
     for field in fields(config):
-        kind, help_text, *notes = get_args(hints[field.name])
+        _, help_text, *notes = get_args(hints[field.name])
         flag = field.name if notes else "--" + field.name.replace("_", "-")
         default = "required" if field.default is MISSING else f"`{field.default}`" if field.default != "" else ""
         rows.append(f"| `{flag}` | {default} | {help_text.replace('|', chr(92) + '|')} |")

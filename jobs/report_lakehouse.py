@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -78,7 +78,7 @@ def ask(lake: Lake, query: Query, values: Mapping[str, str | int]) -> Answer:
     missing = tuple(name for name in query.needs if not lake.exists(lake.tables[name]))
     if missing:
         return Answer(missing=missing)
-    frames = {name.replace(".", "_"): lake.read(lake.tables[name]) for name in query.tables}
+    frames: dict[str, Any] = {name.replace(".", "_"): lake.read(lake.tables[name]) for name in query.tables}
     rows = lake.spark.sql(query.template(values), **frames).collect()
     return Answer([row.asDict(recursive=True) for row in rows], query.shown(values))
 

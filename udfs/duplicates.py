@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 
 def roots(repeats: Iterable[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:
-    """Return, for every ``(pair, earlier pair)`` of ``repeats``, pair -> the one at the end of the chain of earlier ones.
+    """Return pair -> the last of the chain of earlier pairs, for every ``(pair, earlier pair)`` of ``repeats``.
 
     ``known`` are chains that were resolved before. Each pair may stand once, and always points to an earlier one, so
     that there is no circle.

@@ -25,7 +25,7 @@ FILTERS: Final[Mapping[str, Mapping[str, str]]] = {"none": {}, "default": DEFAUL
 
 
 def rules_of(name: str, where: str = "") -> Mapping[str, str]:
-    """Return the rules of the filter ``name``, and ``where`` as one more; raise BadInput naming the filters there are."""
+    """Return the rules of the filter ``name``, with ``where`` as one more; raise BadInput for an unknown name."""
     if name not in FILTERS and not where:
         raise BadInput(f"unknown filter {name!r}: expected one of {', '.join(FILTERS)}, or SQL with --where")
     rules = FILTERS.get(name, {})

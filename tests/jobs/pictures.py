@@ -12,7 +12,7 @@ PLACES = ("beach", "forest", "city", "field", "river", "mountain")
 
 
 def write_pairs(folder: Path, *, count: int, start: int = 0, extra: tuple[dict[str, Any], ...] = ()) -> Path:
-    """Write ``count`` images and their lines of ``metadata.jsonl``, numbered from ``start``, then the ``extra`` lines."""
+    """Write ``count`` images, numbered from ``start``, with their lines of ``metadata.jsonl``, then ``extra`` lines."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [line_of(number) for number in range(start, start + count)]
     for number, line in zip(range(start, start + count), lines, strict=True):

@@ -1,0 +1,19 @@
+"""`make bench` lists the benchmarks; `make bench NAME=demo` runs one."""
+
+import sys
+from importlib import import_module
+from typing import Final
+
+BENCHMARKS: Final = {"demo": "the demo from nothing, a second time, and with 1 % new pairs"}
+
+
+def main(argv: list[str]) -> int:
+    """Run the benchmark that is named, or list them all."""
+    if not argv or argv[0] not in BENCHMARKS:
+        print("\n".join(f"make bench NAME={name:<10} {what}" for name, what in BENCHMARKS.items()))
+        return 2 if argv else 0
+    return int(import_module(f"benchmarks.{argv[0]}").main())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

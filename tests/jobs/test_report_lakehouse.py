@@ -1,0 +1,91 @@
+"""The report of real lakes: a whole one, an empty one, and one whose texts are hostile."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from jobs import ingest_pairs
+from jobs.report_lakehouse import JOB, Config
+from lakehouse.errors import BadInput
+from lakehouse.lake import Lake
+from schemas.gold import CAPTIONS
+from schemas.ops import REJECTS, RUNS
+from schemas.silver import SELECTIONS
+from tests.jobs.conftest import World
+from tests.udfs.report.parsed import parsed
+from tests.udfs.report.reports import HOSTILE
+from udfs.report.numbers import count
+from udfs.report.queries import QUERIES
+
+pytestmark = [pytest.mark.spark]
+
+
+@pytest.mark.slow
+def test_a_whole_lake_is_told_of_with_its_own_counts(world: World, tmp_path: Path) -> None:
+    runs = world.lake.read(RUNS).count()
+    done = JOB.run(world.lake, Config(world.lake.root, out=str(tmp_path / "out" / "report.html"), gallery=5))
+    text = (tmp_path / "out" / "report.html").read_text()
+    selected, rejected = world.lake.read(SELECTIONS).count(), world.lake.read(REJECTS).count()
+    assert f"{count(selected + rejected)} read = {count(selected)} selected + {count(rejected)} rejected" in text
+    assert text.count("<article") > 5
+    assert "looks like a pair that stays" in text
+    assert "Left out, as gold.evaluations is not there yet: evaluate_clip makes it." in text
+    assert done["left_out"] == 1
+    assert world.lake.read(RUNS).count() == runs, "a report changes no table"
+
+
+@pytest.mark.slow
+def test_the_same_lake_shows_the_same_pairs(world: World, tmp_path: Path) -> None:
+    pages = []
+    for name in ("one.html", "two.html"):
+        JOB.run(world.lake, Config(world.lake.root, out=str(tmp_path / name), gallery=5))
+        lines = (tmp_path / name).read_text()
+        pages.append([a["alt"] for tag, a in parsed(lines).tags if tag == "img"])
+    assert pages[0] == pages[1]
+    assert len(pages[0]) >= min(5, world.lake.read(CAPTIONS).count())
+
+
+def test_an_empty_lake_has_a_report(lake: Lake, tmp_path: Path) -> None:
+    done = JOB.run(lake, Config(lake.root, out=str(tmp_path / "report.html")))
+    assert done["left_out"] == len(QUERIES)
+    assert "Left out, as bronze.pairs is not there yet" in (tmp_path / "report.html").read_text()
+
+
+def test_a_lake_of_hostile_texts_gives_a_page_that_only_shows_them(
+    open_at: Callable[[Path], Lake], tmp_path: Path
+) -> None:
+    source, lake = tmp_path / "pairs", open_at(tmp_path / "lake")
+    _write_hostile(source)
+    ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, str(source)))
+    rows = lake.spark.createDataFrame(
+        [(row.sample_id, "too_small") for row in lake.read(lake.tables["bronze.pairs"]).collect()],
+        "row_id STRING, reason STRING",
+    )
+    from lakehouse.lake import Txn
+    from lakehouse.rejects import reject
+
+    reject(lake, REJECTS, rows, stage="select_pairs/default", txn=Txn("test", 1))
+    out = tmp_path / "report.html"
+    done = JOB.run(lake, Config(lake.root, out=str(out), each=len(HOSTILE)))
+    page = parsed(out.read_text())
+    assert done["images"] == len(HOSTILE)
+    assert "<script>alert(1)</script>" in page.text
+    assert not [name for name, _ in page.tags if name == "script"]
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+
+
+def _write_hostile(folder: Path) -> None:
+    folder.mkdir()
+    lines = []
+    for number, text in enumerate(HOSTILE):
+        Image.new("RGB", (20, 20), (number * 9, 80, 120)).save(folder / f"{number}.png")
+        lines.append(json.dumps({"file_name": f"{number}.png", "text": text}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def test_a_bucket_is_no_place_for_the_page(lake: Lake) -> None:
+    with pytest.raises(BadInput, match="expected a file of this machine"):
+        JOB.run(lake, Config(lake.root, out="s3a://bucket/report.html"))
