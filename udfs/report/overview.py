@@ -154,7 +154,7 @@ def funnel_section(report: Report) -> Section:
             head("Stopped before"),
         ]
         rows = [_stage_row(stage, funnel.read) for stage in funnel.stages]
-        figures = table(heads, rows, caption="Pairs by how far they came")
+        figures = table(heads, rows, caption="Pairs by how far they came", style="noted")
         content = join([_audit(funnel), figures, sql_of(answer, report.answer("releases"))])
     return Section("funnel", "From source to release", content)
 
@@ -199,7 +199,7 @@ def rejects_section(report: Report) -> Section:
         head("What it means"),
     ]
     words = "A row that is turned away is kept, with one reason from a closed list: the first that speaks against it."
-    figures = table(heads, rows, caption="Rows of ops.rejects by stage and reason")
+    figures = table(heads, rows, caption="Rows of ops.rejects by stage and reason", style="noted")
     return Section("reasons", "Turned away", join([tag("p", words, class_="soft"), figures, sql_of(answer)]))
 
 

@@ -5,12 +5,12 @@ from typing import Final
 CSS: Final = """
 :root { color-scheme: light dark;
   --back: #f7f7f5; --card: #ffffff; --ink: #1d2126; --soft: #59616b; --line: #dcdfe3; --grid: #e6e8eb;
-  --one: #1f6f8b; --two: #d9824a; --three: #6b5ba8; --four: #4d8b4a;
-  --good: #1b7340; --bad: #b3261e; --mark: #ffe3c2; --chip: #e8f1f4; --chip-no: #fbeae0; --mat: #ffffff; }
+  --one: #1f6f8b; --two: #c96f33; --three: #6b5ba8; --four: #4d8b4a;
+  --good: #1b7340; --bad: #b3261e; --mark: #ffe3c2; --chip: #e8f1f4; --chip-no: #fbeae0; }
 @media (prefers-color-scheme: dark) { :root {
   --back: #14171a; --card: #1d2125; --ink: #e6e8ea; --soft: #a3abb4; --line: #343a41; --grid: #2b3036;
   --one: #56b0cf; --two: #e39a68; --three: #a99ae0; --four: #84c081;
-  --good: #6cc98f; --bad: #f2857d; --mark: #6b431d; --chip: #213640; --chip-no: #43301f; --mat: #e9e9e6; } }
+  --good: #6cc98f; --bad: #f2857d; --mark: #6b431d; --chip: #213640; --chip-no: #43301f; } }
 * { box-sizing: border-box; }
 html { scroll-padding-top: 3.4rem; -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--back); color: var(--ink); overflow-wrap: anywhere;
@@ -73,7 +73,7 @@ figcaption { color: var(--soft); font-size: .83rem; }
   overflow: hidden; contain: paint; }
 .card dl { margin: .7rem 0 0; } .card dt { color: var(--soft); font-size: .78rem; margin-top: .45rem; }
 .card dd { margin: 0; } .card p { margin: .4rem 0 0; }
-.picture { display: flex; align-items: center; justify-content: center; background: var(--mat); border-radius: 6px;
+.picture { display: flex; align-items: center; justify-content: center; background: #ffffff; border-radius: 6px;
   border: 1px solid var(--line); height: 11rem; padding: .4rem; overflow: hidden; }
 .picture img { max-width: 100%; max-height: 100%; object-fit: contain; font-size: .75rem; color: #555; }
 .picture.none { color: #5a5a5a; font-size: .8rem; text-align: center; }
@@ -104,7 +104,14 @@ footer { padding-bottom: 3rem; }
   .tiles { grid-template-columns: 1fr 1fr; }
   dl.facts { grid-template-columns: 1fr; } dl.facts dd { margin-bottom: .4rem; }
   .query { grid-template-columns: 1fr; } .own { max-width: 8.5rem; }
-  td.soft { min-width: 9rem; } tbody th { min-width: 6.5rem; } td.bars { min-width: 4rem; } }
+  tbody th { min-width: 6.5rem; }
+  .found ol { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  table.noted thead { position: absolute; clip-path: inset(50%); }
+  table.noted tr { display: grid; grid-template-columns: 1fr auto 4.8rem; border-bottom: 1px solid var(--grid);
+    padding: .3rem 0; }
+  table.noted :is(th, td) { border: 0; padding: .1rem .2rem; }
+  table.noted :is(td.bars, td.soft, tr.group th) { grid-column: 1 / -1; width: auto; }
+  table.noted td:empty { display: none; } }
 @media print { nav, details { display: none; } section { break-inside: avoid-page; } }
 """
 """Held to the page by its hash: the content security policy lets no other style apply."""

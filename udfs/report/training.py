@@ -15,7 +15,13 @@ def training_section(report: Report) -> Section:
         return Section("training", "Training", content)
     curves = [Series(one.name, one.facts.get("losses", ()), 1 + at % 4) for at, one in enumerate(report.trainings)]
     words = "Trainings on other mixes of texts have other tasks: compare them by what they find, not by their losses."
-    curve = tag("div", lines(curves, x_title="epoch", y_title="mean loss"), legend(curves), class_="curve")
+    curve = tag(
+        "figure",
+        tag("h3", "Mean loss of each epoch"),
+        lines(curves, x_title="epoch", y_title="mean loss"),
+        legend(curves),
+        class_="curve",
+    )
     parts = [tag("p", words, class_="soft"), curve, _settings(report.trainings)]
     return Section("training", "Training", join(parts))
 

@@ -101,10 +101,10 @@ def sql_of(*answers: Answer) -> Html | None:
     return tag("details", tag("summary", "SQL that gives these figures"), *shown) if shown else None
 
 
-def table(heads: Sequence[Html], rows: Sequence[Html], *, caption: str | None = None) -> Html:
-    """Return a table that scrolls within itself where it is too wide for the page."""
+def table(heads: Sequence[Html], rows: Sequence[Html], *, caption: str | None = None, style: str | None = None) -> Html:
+    """Return a table that scrolls within itself where it is too wide; with style ``noted`` it folds on a phone."""
     title = None if caption is None else tag("caption", caption)
-    whole = tag("table", title, tag("thead", tag("tr", *heads)), tag("tbody", *rows))
+    whole = tag("table", title, tag("thead", tag("tr", *heads)), tag("tbody", *rows), class_=style)
     return tag("div", whole, class_="wide")
 
 
