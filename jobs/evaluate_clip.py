@@ -30,7 +30,8 @@ class Config:
     examples: Annotated[int, "queries whose found images are kept for the report"] = 12
 
 
-QUERY_COLUMNS = ("sample_id", "image_id", "alt_text", "web_tags")
+QUERY = "web_text"
+"""What images are searched by: the web's own words, alt-text and tags; nothing generated."""
 
 
 def run(root: str, run_id: str, config: Config) -> Counts:
@@ -39,7 +40,7 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     facts = _training_facts(folder)
     release = facts["settings"]["release"]
     checkpoint = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    dataset = f"{release}/held_out/alt_text+web_tags/{config.max_pairs}"
+    dataset = f"{release}/held_out/{QUERY}/{config.max_pairs}"
     there = (
         row for row in read_rows(root, EVALUATIONS) if row["checkpoint"] == checkpoint and row["name"] == config.name
     )
@@ -55,11 +56,6 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     return {"pairs": found["n"], "metrics": len(found["metrics"])}
 
 
-def query_of(row: dict[str, Any]) -> str:
-    """Return the web's own words about an image: alt-text, then the tags that came with it; nothing generated."""
-    return ". ".join([row["alt_text"], ", ".join(row["web_tags"])]) if row["web_tags"] else str(row["alt_text"])
-
-
 def _retrieve(root: str, folder: Path, release: str, config: Config) -> dict[str, Any]:
     from udfs.clip.model import load_clip
     from udfs.clip.retrieval import embed_images, embed_texts, nearest, recall_at, recall_ceiling
@@ -67,7 +63,7 @@ def _retrieve(root: str, folder: Path, release: str, config: Config) -> dict[str
     model, tokenizer = load_clip(folder)
     size = model.clip.config.vision_config.image_size
     rows, images = _held_out(root, release, size, config)
-    queries = [query_of(row) for row in rows]
+    queries = [row[QUERY] for row in rows]
     features = embed_images(model, images.split(config.batch_size))
     similarity = embed_texts(model, tokenizer, queries) @ features.T
     found = nearest(similarity, 6)
@@ -96,13 +92,15 @@ def _held_out(root: str, release: str, size: int, config: Config) -> tuple[list[
         split="held_out",
         batch_size=config.batch_size,
         image_size=size,
-        mix=Mix(alt_text=1),
+        mix=Mix({QUERY: 1}),
         negatives=Mix(),
         crop="center",
         shuffle=False,
         drop_last=False,
     )
-    texts = read_texts(root, stream.release, columns=QUERY_COLUMNS, split="held_out", most=stream.rows)
+    texts = read_texts(
+        root, stream.release, columns=("sample_id", "image_id", QUERY), split="held_out", most=stream.rows
+    )
     rows = sorted(texts, key=lambda row: (row["image_id"], row["sample_id"]))[: config.max_pairs]
     if not rows:
         raise BadInput(f"release {release!r} holds nothing out: publish_gold --held-out 0.1 makes it so")

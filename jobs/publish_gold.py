@@ -20,14 +20,17 @@ from lakehouse.rejects import reject
 from lakehouse.session import row_groups_of
 from schemas import TABLES
 from schemas.bronze import PAIRS
-from schemas.gold import CAPTIONS, TAGS, TRAINING
+from schemas.gold import CAPTIONS, TAGS, TEXTS, TRAINING
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, SAMPLES, SELECTIONS
 from udfs.prompts import read_prompt
-from udfs.publish import publish
+from udfs.publish import image_maker, publish
 from udfs.spark import map_batches
 
 BUCKETS = 1000
+
+_TRAINING_FROM = ("request_key", "vocabulary", "image_policy", "split")
+"""What a training row is made from: where one of these is another, the row is made anew."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,10 @@ class Config:
     selection: Annotated[str, "which selection to publish"] = "default"
     model: Annotated[str, "whose texts to publish"] = "rules://"
     prompt: Annotated[str, "which prompt's texts to publish"] = "hqclip_student"
-    short_side: Annotated[int, "shorter side of a training image, in pixels"] = 256
+    fit: Annotated[str, "crop: the shorter side has --pixels, the trainer crops; pad: all of it on a white square"] = (
+        "crop"
+    )
+    pixels: Annotated[int, "shorter side of a training image, or side of the square, in pixels"] = 256
     held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.1
     row_group: Annotated[int, "rows a Parquet row group: what a trainer reads at a time"] = 256
     batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
@@ -57,15 +63,24 @@ def training_rows(described: DataFrame, config: Config, *, vocabulary: str, posi
 
     They are in random order within each file: a sample_id is a hash.
     """
-    texts = ("alt_text", "web_tags", "long_positive", "short_positive", "long_negative", "short_negative")
-    rows = described.select("sample_id", "image_id", "image", *texts, "request_key")
+    rows = described.select("sample_id", "image_id", "image", *TEXTS, "request_key")
     added = [pa.field("tag_ids", pa.list_(pa.int32())), pa.field("reason", pa.string())]
     schema = pa.schema([*to_arrow_schema(rows.schema), *added])
-    made = map_batches(rows, partial(publish, short_side=config.short_side, positions=positions), schema)
+    made = map_batches(rows, partial(publish, fit=config.fit, pixels=config.pixels, positions=positions), schema)
     bucket = bucket_of("image_id")
     split = F.when(bucket < round(config.held_out * BUCKETS), "held_out").otherwise("train")
-    placed = made.withColumns({"bucket": bucket, "split": split, "vocabulary": F.lit(vocabulary)})
+    settings = {"vocabulary": F.lit(vocabulary), "image_policy": F.lit(image_policy(config))}
+    placed = made.withColumns({"bucket": bucket, "split": split, **settings})
     return placed.sortWithinPartitions("sample_id")
+
+
+def image_policy(config: Config) -> str:
+    """Return what made the training images, as it stands in their rows.
+
+    >>> image_policy(Config(lake="x"))
+    'jpeg-crop-256'
+    """
+    return f"jpeg-{config.fit}-{config.pixels}"
 
 
 def bucket_of(image_id: str) -> Column:
@@ -78,23 +93,30 @@ def run(lake: Lake, config: Config) -> Counts:
     """Publish what is new."""
     prompt_hash = read_prompt(config.prompt).sha256
     vocabulary, positions = newest_vocabulary(lake)
+    image_maker(config.fit, config.pixels)  # an unknown fit is said before any work
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         described = _described(lake, batch, config, prompt_hash).persist()
         pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
-        same = ("request_key",)
-        lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=same, txn=txn)
+        lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=("request_key",), txn=txn)
         rows = training_rows(described, config, vocabulary=vocabulary, positions=positions).persist()
         counts = {"published": rows.where(F.col("reason").isNull()).count(), "rejected": _turn_away(lake, rows, txn)}
         readable = rows.where(F.col("reason").isNull()).drop("reason")
         with row_groups_of(lake.spark, config.row_group):
-            lake.upsert(TRAINING, readable, key="sample_id", unless_same=(*same, "vocabulary"), txn=txn)
+            lake.upsert(TRAINING, readable, key="sample_id", unless_same=_TRAINING_FROM, txn=txn)
         rows.unpersist()
         described.unpersist()
         return {"rows": batch.count(), **counts}
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    place = f"{config.selection}-{config.model.replace('/', '_')}-{prompt_hash[:12]}-{vocabulary}"
+    settings = (
+        config.model.replace("/", "_"),
+        prompt_hash[:12],
+        vocabulary,
+        image_policy(config),
+        str(config.held_out),
+    )
+    place = "-".join((config.selection, *settings))
     progress = Progress(JOB.name, total=lake.read(SAMPLES).count())
     return run_increments(samples, each, checkpoint=lake.checkpoint(f"{JOB.name}/{place}"), progress=progress)
 
@@ -141,9 +163,15 @@ def _described(lake: Lake, samples: DataFrame, config: Config, prompt_hash: str)
     )
     descriptions = lake.read(DESCRIPTIONS).where(is_ours).select("sample_id", *texts)
     failed = restrict(_rejected(lake, "describe_images"), ids)
-    return look_up(
+    whole = look_up(
         wanted.join(F.broadcast(failed), on="sample_id", how="left_anti"), descriptions, needs="describe_images"
     )
+    return whole.withColumn("web_text", web_text())
+
+
+def web_text() -> Column:
+    """Return the alt-text and, behind it, the tags that came with the image."""
+    return F.concat_ws(". ", "alt_text", F.when(F.size("web_tags") > 0, F.array_join("web_tags", ", ")))
 
 
 def _rejected(lake: Lake, stage: str) -> DataFrame:

@@ -35,8 +35,10 @@ class Config:
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     source: Annotated[str, "folder of images, folder of WebDataset tars, folder of Parquet, or Delta table"]
     image_size: Annotated[int, "side of the square that the CLIP sees, in pixels"] = 64
-    short_side: Annotated[int, "shorter side of a stored training image, in pixels: room for random crops"] = 72
-    held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.12
+    fit: Annotated[str, "pad: training images are whole, on a white square; crop: the trainer crops squares"] = "pad"
+    pixels: Annotated[int, "side of a stored training image, in pixels: room for random crops"] = 72
+    held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.14
+    mix: Annotated[str, "mix of texts of the release"] = "web_text=0.7,long_positive=0.3"
     max_same_text: Annotated[
         int, "most look-different images that may carry the same text and tags; 0 for any number"
     ] = 2
@@ -69,8 +71,9 @@ def steps(lake: Lake, config: Config) -> Sequence[Step]:
     """Return the path's steps in order."""
     root = lake.root
     ingest = ingest_pairs.Config(root, config.source)
-    publish = publish_gold.Config(root, short_side=config.short_side, held_out=config.held_out)
+    publish = publish_gold.Config(root, fit=config.fit, pixels=config.pixels, held_out=config.held_out)
     dedup = dedup_pairs.Config(root, max_same_text=config.max_same_text)
+    release = release_training.Config(root, mix=config.mix)
     before = [
         Step("ingest_pairs", lambda: ingest_pairs.JOB.run(lake, ingest)),
         Step("measure_pairs", lambda: measure_pairs.JOB.run(lake, measure_pairs.Config(root))),
@@ -79,7 +82,7 @@ def steps(lake: Lake, config: Config) -> Sequence[Step]:
         Step("describe_images", lambda: describe_images.JOB.run(lake, describe_images.Config(root))),
         Step("build_vocabulary", lambda: build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
         Step("publish_gold", lambda: publish_gold.JOB.run(lake, publish)),
-        Step("release_training", lambda: release_training.JOB.run(lake, release_training.Config(root))),
+        Step("release_training", lambda: release_training.JOB.run(lake, release)),
     ]
     training = [step for name, mix in RUNS_OF_CLIP.items() for step in _training(root, config, name, mix)]
     report = report_lakehouse.Config(root, out=config.report)

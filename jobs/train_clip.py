@@ -122,7 +122,7 @@ def _texts(root: str, stream: CaptionStream) -> Iterator[str]:
     """Yield the texts that a tokenizer should know: every positive text of the training rows, up to a bound."""
     from lakehouse.stream.texts import read_texts
 
-    columns = ("alt_text", "web_tags", "long_positive", "short_positive")
+    columns = ("web_text", "long_positive", "short_positive")
     for row in read_texts(root, stream.release, columns=columns, split="train", most=TOKENIZER_ROWS):
         yield from (text if isinstance(text, str) else ", ".join(text) for text in row.values() if text)
 

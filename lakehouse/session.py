@@ -1,5 +1,6 @@
 """The one place that configures Spark: Delta, Arrow batches, checksums, redaction, quiet logs, loopback only."""
 
+import atexit
 import os
 import re
 import shutil
@@ -68,6 +69,8 @@ def connect(app: str, *, logs: str | None = None) -> SparkSession:
         session = builder.getOrCreate()
     if _is_submitted():
         session.sparkContext.setLogLevel("WARN")
+        # Left to the JVM's own end, executors are lost one after another, with hundreds of lines about each.
+        atexit.register(session.stop)
     return session
 
 

@@ -9,6 +9,7 @@ _RUN_ID = Column("run_id", "STRING", "Run that wrote the row")
 _TEXTS = (
     Column("alt_text", "STRING", "The text that came with the image"),
     Column("web_tags", "ARRAY<STRING>", "Tags that came with the image, in lower case; empty if there were none"),
+    Column("web_text", "STRING", "alt_text, then web_tags: all of the web's own words about the image"),
     Column("long_positive", "STRING", "HQ-CLIP: what the image shows, in one to three sentences"),
     Column("short_positive", "ARRAY<STRING>", "HQ-CLIP: tags of things in the image, best first"),
     Column("long_negative", "STRING", "HQ-CLIP: close to the truth, false of the image"),
@@ -70,7 +71,10 @@ TRAINING = Table(
     columns=(
         _SAMPLE_ID,
         _IMAGE_ID,
-        Column("image", "BINARY", "JPEG made by us at training size: short side as asked, on white, upright, sRGB"),
+        Column("image", "BINARY", "JPEG made by us at training size, on white, upright, sRGB"),
+        Column(
+            "image_policy", "STRING", "How it was made: jpeg-crop-256 has a shorter side of 256, jpeg-pad-72 is square"
+        ),
         *_TEXTS,
         Column("tag_ids", "ARRAY<INT>", "Positive tags as positions in the vocabulary, ascending"),
         Column("vocabulary", "STRING", "Version of the vocabulary that tag_ids refer to"),

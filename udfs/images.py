@@ -56,8 +56,26 @@ def training_jpeg(data: bytes, *, short_side: int, quality: int = 90) -> bytes:
     width, height = box[2] - box[0], box[3] - box[1]
     scale = short_side / min(width, height)
     size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
+    return _jpeg(image.resize(size, Image.Resampling.BICUBIC, box=box), quality)
+
+
+def padded_jpeg(data: bytes, *, side: int, quality: int = 90) -> bytes:
+    """Return the whole image in the middle of a white square of ``side`` pixels, as a baseline JPEG in sRGB.
+
+    For drawings and products, whose sides a square crop would cut off. Raises UnreadableImage.
+    """
+    image = open_rgb(data, at_least=2 * side)
+    scale = side / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    square = Image.new("RGB", (side, side), "white")
+    resized = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    square.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return _jpeg(square, quality)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
-    image.resize(size, Image.Resampling.BICUBIC, box=box).save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
+    image.save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return buffer.getvalue()
 
 

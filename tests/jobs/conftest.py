@@ -47,7 +47,7 @@ def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
         "select_pairs": dict(select_pairs.JOB.run(lake, select_pairs.Config(root))),
         "describe_images": dict(describe_images.JOB.run(lake, describe_images.Config(root))),
         "build_vocabulary": dict(build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
-        "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, short_side=40, held_out=0.3))),
+        "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, pixels=40, held_out=0.3))),
         "release_training": dict(release_training.JOB.run(lake, release_training.Config(root))),
     }
 
