@@ -30,7 +30,7 @@ class Config:
     max_colour: Annotated[int, "most by which their mean red, green or blue differ, 0 to 255"] = 16
     max_same_text: Annotated[
         int, "most look-different images that may carry the same text and tags; 0 for any number"
-    ] = 5
+    ] = 50
     max_flat: Annotated[float, "images of which one colour fills more than this share are never look-alikes"] = 0.98
     batch_mb: Annotated[int, "most bytes a micro-batch takes in, in MB"] = 256
 

@@ -13,10 +13,12 @@ from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import restrict
 from lakehouse.lake import Lake, Txn
+from lakehouse.lake_root import normal_root
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from lakehouse.sources import Columns, count_hint, open_source
 from lakehouse.sources import Limits as SourceLimits
+from lakehouse.sources.tables import is_table_name
 from schemas import TABLES
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS, RUNS
@@ -69,7 +71,7 @@ def run(lake: Lake, config: Config) -> Counts:
         return {"rows": counts["read"], **counts}
 
     progress = Progress(JOB.name, total=count_hint(lake.spark, config.source, kind=config.kind))
-    place = f"{JOB.name}/{_slug(config.source)}"
+    place = f"{JOB.name}/{_slug(_where(lake, config.source))}"
     return run_increments(rows, each, checkpoint=lake.checkpoint(place), progress=progress)
 
 
@@ -106,6 +108,12 @@ def _rejects(bad: DataFrame, checked: DataFrame) -> DataFrame:
     raw = checked.select(*_PLACE, F.substring("image", 1, 4096).alias("raw"))
     row_id = F.sha2(F.concat_ws("\0", *_PLACE), 256)
     return bad.withColumn("row_id", row_id).join(raw, on=_PLACE, how="left").drop("sample_id")
+
+
+def _where(lake: Lake, source: str) -> str:
+    """The same relative path is another source in another working folder, with a checkpoint of its own."""
+    is_table = is_table_name(source) and lake.spark.catalog.tableExists(source)
+    return source if is_table else normal_root(source)
 
 
 def _slug(source: str) -> str:

@@ -39,9 +39,6 @@ class Config:
     pixels: Annotated[int, "side of a stored training image, in pixels: room for random crops"] = 72
     held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.14
     mix: Annotated[str, "mix of texts of the release"] = "web_text=0.7,long_positive=0.3"
-    max_same_text: Annotated[
-        int, "most look-different images that may carry the same text and tags; 0 for any number"
-    ] = 2
     report: Annotated[str, "file that the report is written to"] = "report.html"
     max_steps: Annotated[int, "stop each training after so many steps; 0 trains as long as the recipe says"] = 0
 
@@ -72,12 +69,11 @@ def steps(lake: Lake, config: Config) -> Sequence[Step]:
     root = lake.root
     ingest = ingest_pairs.Config(root, config.source)
     publish = publish_gold.Config(root, fit=config.fit, pixels=config.pixels, held_out=config.held_out)
-    dedup = dedup_pairs.Config(root, max_same_text=config.max_same_text)
     release = release_training.Config(root, mix=config.mix)
     before = [
         Step("ingest_pairs", lambda: ingest_pairs.JOB.run(lake, ingest)),
         Step("measure_pairs", lambda: measure_pairs.JOB.run(lake, measure_pairs.Config(root))),
-        Step("dedup_pairs", lambda: dedup_pairs.JOB.run(lake, dedup)),
+        Step("dedup_pairs", lambda: dedup_pairs.JOB.run(lake, dedup_pairs.Config(root))),
         Step("select_pairs", lambda: select_pairs.JOB.run(lake, select_pairs.Config(root))),
         Step("describe_images", lambda: describe_images.JOB.run(lake, describe_images.Config(root))),
         Step("build_vocabulary", lambda: build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),

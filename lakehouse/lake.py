@@ -124,14 +124,27 @@ class Lake:
         return int(history.select("version").collect()[0][0])
 
     def register(self) -> list[str]:
-        """Make SQL see every table by its name (``gold.captions``) and return the names."""
+        """Make SQL see every table by its name (``gold.captions``) and return the names.
+
+        A name that stood for another lake's table in this session stands for this one's now.
+        """
         there = [table for table in self.tables.values() if self.exists(table)]
         for layer in sorted({table.layer for table in there}):
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {layer} LOCATION '{_sql_path(self.root)}/{layer}'")
+        for name in self.tables:
+            self._forget(name)
         for table in there:
             location = _sql_path(self.path(table))
             self.spark.sql(f"CREATE TABLE IF NOT EXISTS {table.name} USING delta LOCATION '{location}'")
         return [table.name for table in there]
+
+    def _forget(self, name: str) -> None:
+        """Take ``name`` out of a catalog that ends with the session, data untouched; leave a lasting catalog alone."""
+        is_passing = self.spark.conf.get("spark.sql.catalogImplementation") == "in-memory"
+        if is_passing and self.spark.catalog.tableExists(name):
+            if self.spark.catalog.getTable(name).tableType != "EXTERNAL":
+                raise BadInput(f"{name} is a table of this session's own: drop it, or ask in another session")
+            self.spark.sql(f"DROP TABLE {name}")
 
     def _conform(self, table: Table, rows: DataFrame) -> DataFrame:
         if "run_id" in table.column_names and "run_id" not in rows.columns:
