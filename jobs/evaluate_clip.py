@@ -57,6 +57,9 @@ def run(root: str, run_id: str, config: Config) -> Counts:
 
 
 def _retrieve(root: str, folder: Path, release: str, config: Config) -> dict[str, Any]:
+    from udfs.clip.quiet import be_quiet
+
+    be_quiet()
     from udfs.clip.model import load_clip
     from udfs.clip.retrieval import embed_images, embed_texts, nearest, recall_at, recall_ceiling
 

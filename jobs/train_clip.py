@@ -29,11 +29,11 @@ class Config:
     negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
     image_size: Annotated[int, "side of the square that the model sees, in pixels"] = 64
     batch_size: Annotated[int, "rows a step"] = 128
-    epochs: Annotated[int, "times over the training rows"] = 36
+    epochs: Annotated[int, "times over the training rows"] = 32
     max_steps: Annotated[int, "stop after so many steps; 0 for no limit"] = 0
     learning_rate: Annotated[float, "at its peak"] = 1e-3
     hni_weight: Annotated[float, "weight of hard-negative identification (ours: HQ-CLIP's is not published)"] = 0.1
-    stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)"] = 0.005
+    stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)"] = 0.002
     vocab_size: Annotated[int, "entries of the tokenizer that is trained on the release's texts"] = 4000
     seed: Annotated[int, "seed of weights, order and augmentation"] = 0
 
@@ -57,6 +57,9 @@ def run(root: str, run_id: str, config: Config) -> Counts:
 
 
 def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, Any]:
+    from udfs.clip.quiet import be_quiet
+
+    be_quiet()
     from torch.utils.tensorboard import SummaryWriter
 
     from udfs.clip.model import Sizes, save_clip, small_clip
