@@ -1,4 +1,4 @@
-"""What all tests share: one JVM, and lakes to work on."""
+"""What all tests share: one JVM, lakes to work on, and one that the whole path has gone through."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schemas import TABLES
+from tests.world import world as world  # a fixture is what a conftest names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

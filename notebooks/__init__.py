@@ -1,0 +1,1 @@
+"""Notebooks, and what executes them: `python -m notebooks.execute`."""
