@@ -53,7 +53,7 @@ def _run(config: Config, out: Path, lake: str, logs: str | None) -> Counts:
         summary = summarise(opened, seconds)
         write_summary(summary, out / "summary.json")
     print_table(summary, report=report, lake=str(out / "lake"))
-    return {}
+    return {"pairs_ingested": summary["pairs_ingested"], "selected": summary["pairs_selected"]}
 
 
 def _pairs(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """What the demo found, in figures: build/demo/summary.json and the table at the end."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ def summarise(lake: Lake, seconds: Mapping[str, float]) -> dict[str, Any]:
     selected = lake.read(SELECTIONS).where(F.col("selection") == "default").count()
     bronze = lake.read(PAIRS).count()
     ingested = bronze + sum(n for (stage, _), n in rejected.items() if stage == "ingest_pairs")
-    by_reason = {reason: n for (_, reason), n in sorted(rejected.items(), key=lambda item: -item[1])}
+    by_reason: Counter[str] = Counter()
+    for (_, reason), count in rejected.items():
+        by_reason[reason] += count
     if ingested != selected + sum(by_reason.values()):
         raise JoinAuditFailed(f"{ingested:,} pairs came in, but {selected:,} + {sum(by_reason.values()):,} came out")
     release = _release(lake)
@@ -33,7 +36,7 @@ def summarise(lake: Lake, seconds: Mapping[str, float]) -> dict[str, Any]:
         "pairs_ingested": ingested,
         "pairs_in_bronze": bronze,
         "pairs_selected": selected,
-        "rejected": by_reason,
+        "rejected": dict(by_reason.most_common()),
         "captions": lake.read(CAPTIONS).count(),
         "release": release,
         "train": {**_trained(lake, "mix"), "alt_text": _trained(lake, "alt_text")},
@@ -44,7 +47,7 @@ def summarise(lake: Lake, seconds: Mapping[str, float]) -> dict[str, Any]:
 
 def _rejected(lake: Lake) -> dict[tuple[str, str], int]:
     """Rows turned away before captioning, by stage and reason."""
-    stages = F.col("stage").isin("ingest_pairs", "select_pairs/default")
+    stages = F.col("stage").isin("ingest_pairs", "measure_pairs", "select_pairs/default")
     counted = lake.read(REJECTS).where(stages).groupBy("stage", "reason").count().collect()
     return {(row["stage"], row["reason"]): row["count"] for row in counted}
 
@@ -58,7 +61,10 @@ def _release(lake: Lake) -> dict[str, Any]:
 
 
 def _trained(lake: Lake, name: str) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((Path(lake.root) / "_models" / name / "training.json").read_text())
+    file = Path(lake.root) / "_models" / name / "training.json"
+    if not file.exists():
+        return {}
+    facts: dict[str, Any] = json.loads(file.read_text())
     return {key: facts[key] for key in ("steps", "seconds", "samples_per_second")}
 
 
@@ -67,6 +73,8 @@ def _retrieval(lake: Lake, name: str, release: str) -> dict[str, Any]:
     newest = F.max_by(F.struct("value", "n"), "evaluated_at").alias("newest")
     rows = lake.read(EVALUATIONS).where(is_ours).groupBy("metric").agg(newest).collect()
     values = {row.metric: row.newest for row in rows}
+    if not values:
+        return {"n": 0}
     found = {
         short: {f"r{k}": round(values[f"{long}_r{k}"].value, 4) for k in _KS} for short, long in _DIRECTIONS.items()
     }
@@ -85,7 +93,8 @@ def print_table(summary: Mapping[str, Any], *, report: str, lake: str) -> None:
         print(f"  - {reason.replace('_', ' '):<24}{count:>10,}")
     print(f"{'pairs selected':<28}{summary['pairs_selected']:>10,}")
     print(f"{'captions (four texts each)':<28}{summary['captions']:>10,}")
-    for name, found in summary["retrieval"].items():
+    measured = {name: found for name, found in summary["retrieval"].items() if found["n"]}
+    for name, found in measured.items():
         print(f"\nheld-out retrieval, trained on {name}, {found['n']} pairs (chance: R@10 {10 / found['n']:.3f})")
         for short, words in (("t2i", "text to image"), ("i2t", "image to text")):
             print(f"  {words:<16}" + "".join(f"  R@{k} {found[short][f'r{k}']:.3f}" for k in _KS))

@@ -37,11 +37,13 @@ def count_tags(descriptions: DataFrame, config: Config) -> DataFrame:
 
 def run(lake: Lake, config: Config) -> Counts:
     """Make the vocabulary if there is none, or if asked."""
-    if lake.exists(TAGS) and not config.rebuild:
+    if not config.rebuild and not lake.read(TAGS).isEmpty():
         return {}
     if not lake.exists(DESCRIPTIONS):
         raise BadInput(f"silver.descriptions is not there yet in {lake.root!r}: run describe_images first")
     counted = count_tags(lake.read(DESCRIPTIONS), config).collect()  # at most config.size rows
+    if not counted:
+        raise BadInput(f"no tag stands in {config.min_samples} samples: lower --min-samples")
     version = version_of([row.tag for row in counted])
     if lake.read(TAGS).where(F.col("vocabulary") == version).isEmpty():
         rows = [(version, place, row.tag, row.samples) for place, row in enumerate(counted)]

@@ -7,6 +7,7 @@ from typing import Annotated
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakehouse.errors import BadInput
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import only_new, restrict
@@ -32,7 +33,9 @@ class Config:
         int, "most look-different images that may carry the same text and tags; 0 for any number"
     ] = 50
     max_flat: Annotated[float, "images of which one colour fills more than this share are never look-alikes"] = 0.98
-    batch_mb: Annotated[int, "most bytes a micro-batch takes in, in MB"] = 256
+    batch_mb: Annotated[
+        int, "most bytes a micro-batch takes in, in MB: signals are small, and one batch is compared at a time"
+    ] = 16
 
 
 def find_repeats(new: DataFrame, signals: DataFrame, config: Config) -> DataFrame:
@@ -101,6 +104,8 @@ def find_worn_texts(new: DataFrame, unique: DataFrame, most: int) -> DataFrame:
 
 def run(lake: Lake, config: Config) -> Counts:
     """Compare what is new with everything."""
+    if not 0 <= config.max_bits < BANDS:
+        raise BadInput(f"bad --max-bits {config.max_bits}: expected 0 to {BANDS - 1}, what {BANDS} bands can find")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         new = only_new(lake, DUPLICATES, batch)

@@ -84,7 +84,7 @@ def run(lake: Lake, config: Config) -> Counts:
     prompt = read_prompt(config.prompt)
     if config.dry_run:
         return _plan(lake, config.model, prompt)
-    place = f"{prompt.sha256[:12]}-{config.model.replace('/', '_')}"
+    place = f"{prompt.sha256[:12]}-{config.model.replace('/', '_')}-{load(config.model).revision}"
 
     def ask_about(batch: DataFrame, txn: Txn) -> Counts:
         requests = requests_of(batch, config.model, prompt)
@@ -92,25 +92,31 @@ def run(lake: Lake, config: Config) -> Counts:
         return {"rows": batch.count()}
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    progress = Progress(f"{JOB.name}: asking", total=lake.read(SAMPLES).count())
-    run_increments(samples, ask_about, checkpoint=lake.checkpoint(f"{JOB.name}/ask-{place}"), progress=progress)
+    checkpoint = lake.checkpoint(f"{JOB.name}/ask-{place}")
+    progress = Progress(f"{JOB.name}: asking", total=lake.backlog(SAMPLES, checkpoint))
+    run_increments(samples, ask_about, checkpoint=checkpoint, progress=progress)
 
     def read(batch: DataFrame, txn: Txn) -> Counts:
         ours = batch.where((F.col("model") == config.model) & (F.col("prompt_hash") == prompt.sha256))
-        return _write_descriptions(lake, ours, txn)
+        return _write_descriptions(lake, ours, config.model, txn)
 
     responses = lake.stream(RESPONSES, batch_bytes=config.batch_mb << 20, needs="describe_images")
     progress = Progress(f"{JOB.name}: reading")
     return run_increments(responses, read, checkpoint=lake.checkpoint(f"{JOB.name}/read-{place}"), progress=progress)
 
 
-def _write_descriptions(lake: Lake, responses: DataFrame, txn: Txn) -> Counts:
+def failures_of(model: str) -> str:
+    """Return the stage under which ops.rejects keeps what ``model`` could not describe: another model may."""
+    return f"{JOB.name}/{model}"
+
+
+def _write_descriptions(lake: Lake, responses: DataFrame, model: str, txn: Txn) -> Counts:
     texts = read_descriptions(only_new(lake, DESCRIPTIONS, responses, key="request_key")).persist()
     good = texts.where(F.col("reason").isNull()).drop("reason", "detail")
     bad = texts.where(F.col("reason").isNotNull()).withColumnRenamed("sample_id", "row_id")
     counts = {"described": good.count(), "rejected": bad.count()}
     if counts["rejected"]:
-        reject(lake, REJECTS, bad.withColumnRenamed("request_key", "source_uid"), stage=JOB.name, txn=txn)
+        reject(lake, REJECTS, bad.withColumnRenamed("request_key", "source_uid"), stage=failures_of(model), txn=txn)
     lake.append(DESCRIPTIONS, good, txn=txn)
     texts.unpersist()
     return {"rows": sum(counts.values()), **counts}

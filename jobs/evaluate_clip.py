@@ -1,6 +1,7 @@
 """A checkpoint -> gold.evaluations: retrieval between held-out images and the web's own words about them."""
 
 import hashlib
+import heapq
 import json
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 
 from jobs.train_clip import model_folder
 from lakehouse.errors import BadInput
+from lakehouse.files import write_whole
 from lakehouse.outcome import Counts
 from lakehouse.small_rows import append_rows, read_rows
 from lakehouse.stream import CaptionStream, Mix
@@ -49,10 +51,11 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     found = _retrieve(root, folder, release, config)
     about = {"checkpoint": checkpoint, "name": config.name, "dataset": dataset, "release": release, "run_id": run_id}
     about |= {"n": found["n"], "evaluated_at": datetime.now(UTC)}
+    # Before the rows: they are what says that the evaluation was made.
+    write_whole(folder / "retrieval.json", json.dumps(found, indent=2) + "\n")
     append_rows(
         root, EVALUATIONS, [about | {"metric": metric, "value": value} for metric, value in found["metrics"].items()]
     )
-    (folder / "retrieval.json").write_text(json.dumps(found, indent=2) + "\n")
     return {"pairs": found["n"], "metrics": len(found["metrics"])}
 
 
@@ -104,7 +107,7 @@ def _held_out(root: str, release: str, size: int, config: Config) -> tuple[list[
     texts = read_texts(
         root, stream.release, columns=("sample_id", "image_id", QUERY), split="held_out", most=stream.rows
     )
-    rows = sorted(texts, key=lambda row: (row["image_id"], row["sample_id"]))[: config.max_pairs]
+    rows = heapq.nsmallest(config.max_pairs, texts, key=lambda row: (row["image_id"], row["sample_id"]))
     if not rows:
         raise BadInput(f"release {release!r} holds nothing out: publish_gold --held-out 0.1 makes it so")
     places = {row["sample_id"]: place for place, row in enumerate(rows)}

@@ -70,9 +70,10 @@ def run(lake: Lake, config: Config) -> Counts:
         checked.unpersist()
         return {"rows": counts["read"], **counts}
 
-    progress = Progress(JOB.name, total=count_hint(lake.spark, config.source, kind=config.kind))
-    place = f"{JOB.name}/{_slug(_where(lake, config.source))}"
-    return run_increments(rows, each, checkpoint=lake.checkpoint(place), progress=progress)
+    checkpoint = lake.checkpoint(f"{JOB.name}/{_slug(_where(lake, config.source))}")
+    is_fresh = lake.backlog(PAIRS, checkpoint) is not None
+    total = count_hint(lake.spark, config.source, kind=config.kind) if is_fresh else None
+    return run_increments(rows, each, checkpoint=checkpoint, progress=Progress(JOB.name, total=total))
 
 
 _PLACE = ["source", "source_uid"]

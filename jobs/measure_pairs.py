@@ -50,8 +50,9 @@ def run(lake: Lake, config: Config) -> Counts:
         return {"rows": counts["measured"], **counts}
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
-    progress = Progress(JOB.name, total=lake.read(PAIRS).count())
-    return run_increments(pairs, each, checkpoint=lake.checkpoint(JOB.name), progress=progress)
+    checkpoint = lake.checkpoint(JOB.name)
+    progress = Progress(JOB.name, total=lake.backlog(PAIRS, checkpoint))
+    return run_increments(pairs, each, checkpoint=checkpoint, progress=progress)
 
 
 JOB = Job("measure_pairs", Config, run, TABLES, RUNS)

@@ -10,7 +10,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from jobs.describe_images import failures_of
 from lakehouse.errors import BadInput
+from lakehouse.history import earlier_settings
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import audit_look_up, look_up, restrict
@@ -92,8 +94,11 @@ def bucket_of(image_id: str) -> Column:
 def run(lake: Lake, config: Config) -> Counts:
     """Publish what is new."""
     prompt_hash = read_prompt(config.prompt).sha256
+    _check_selection(lake, config)
     vocabulary, positions = newest_vocabulary(lake)
     image_maker(config.fit, config.pixels)  # an unknown fit is said before any work
+    if not 0 <= config.held_out < 1:
+        raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         described = _described(lake, batch, config, prompt_hash).persist()
@@ -102,23 +107,42 @@ def run(lake: Lake, config: Config) -> Counts:
         rows = training_rows(described, config, vocabulary=vocabulary, positions=positions).persist()
         counts = {"published": rows.where(F.col("reason").isNull()).count(), "rejected": _turn_away(lake, rows, txn)}
         readable = rows.where(F.col("reason").isNull()).drop("reason")
-        with row_groups_of(lake.spark, config.row_group):
+        with row_groups_of(rows.sparkSession, config.row_group), row_groups_of(lake.spark, config.row_group):
             lake.upsert(TRAINING, readable, key="sample_id", unless_same=_TRAINING_FROM, txn=txn)
         rows.unpersist()
         described.unpersist()
         return {"rows": batch.count(), **counts}
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    settings = (
-        config.model.replace("/", "_"),
-        prompt_hash[:12],
-        vocabulary,
-        image_policy(config),
-        str(config.held_out),
+    checkpoint = lake.checkpoint(f"{JOB.name}/{_place(lake, config, prompt_hash, vocabulary)}")
+    progress = Progress(JOB.name, total=lake.backlog(SAMPLES, checkpoint))
+    return run_increments(samples, each, checkpoint=checkpoint, progress=progress)
+
+
+def _place(lake: Lake, config: Config, prompt_hash: str, vocabulary: str) -> str:
+    """Return the name of the stream of these settings; a new one if rows of other settings have to be made anew."""
+    made = (config.model.replace("/", "_"), prompt_hash[:12], vocabulary, image_policy(config), str(config.held_out))
+    place = "-".join((config.selection, *made))
+    if not lake.exists(TRAINING):
+        return place
+    is_held_out = F.col("bucket") < round(config.held_out * BUCKETS)
+    is_other_row = (
+        (F.col("image_policy") != image_policy(config))
+        | (F.col("vocabulary") != vocabulary)
+        | (is_held_out != (F.col("split") == "held_out"))
     )
-    place = "-".join((config.selection, *settings))
-    progress = Progress(JOB.name, total=lake.read(SAMPLES).count())
-    return run_increments(samples, each, checkpoint=lake.checkpoint(f"{JOB.name}/{place}"), progress=progress)
+    is_other_text = (F.col("model") != config.model) | (F.col("prompt_hash") != prompt_hash)
+    is_stale = not (
+        lake.read(TRAINING).where(is_other_row).isEmpty() and lake.read(CAPTIONS).where(is_other_text).isEmpty()
+    )
+    return f"{place}-over-{lake.version(TRAINING)}" if is_stale else place
+
+
+def _check_selection(lake: Lake, config: Config) -> None:
+    """Raise BadInput if gold holds another selection: a release of the two would hold what either turned away."""
+    others = {name for (name,) in earlier_settings(lake, RUNS, JOB.name, "selection")} - {config.selection}
+    if others:
+        raise BadInput(f"gold was published from selection {sorted(map(str, others))[0]!r}: publish into another lake")
 
 
 def _turn_away(lake: Lake, rows: DataFrame, txn: Txn) -> int:
@@ -131,11 +155,11 @@ def _turn_away(lake: Lake, rows: DataFrame, txn: Txn) -> int:
 
 def newest_vocabulary(lake: Lake) -> tuple[str, dict[str, int]]:
     """Return the version of the vocabulary in use, and its tags with their positions; at most a few thousand."""
-    if not lake.exists(TAGS):
-        raise BadInput(f"gold.tags is not there yet in {lake.root!r}: run build_vocabulary first")
     tags = lake.read(TAGS)
     newest = tags.orderBy(F.desc("built_at")).select("vocabulary").first()
-    version = str(newest.vocabulary) if newest else ""
+    if newest is None:
+        raise BadInput(f"gold.tags has no vocabulary yet in {lake.root!r}: run build_vocabulary first")
+    version = str(newest.vocabulary)
     rows = tags.where(F.col("vocabulary") == version).select("tag", "tag_id").collect()
     return version, {row.tag: row.tag_id for row in rows}
 
@@ -161,11 +185,15 @@ def _described(lake: Lake, samples: DataFrame, config: Config, prompt_hash: str)
         "model",
         "prompt_hash",
     )
-    descriptions = lake.read(DESCRIPTIONS).where(is_ours).select("sample_id", *texts)
-    failed = restrict(_rejected(lake, "describe_images"), ids)
-    whole = look_up(
-        wanted.join(F.broadcast(failed), on="sample_id", how="left_anti"), descriptions, needs="describe_images"
+    # A model of a new revision has described a sample again: its newest words stand.
+    newest = F.max_by(F.struct(*texts), "run_id").alias("newest")
+    own = restrict(lake.read(DESCRIPTIONS).where(is_ours), ids).groupBy("sample_id").agg(newest)
+    descriptions = own.select("sample_id", "newest.*")
+    failed = restrict(_rejected(lake, failures_of(config.model)), ids).join(
+        descriptions, on="sample_id", how="left_anti"
     )
+    asked = wanted.join(F.broadcast(failed), on="sample_id", how="left_anti")
+    whole = look_up(asked, descriptions, needs="describe_images")
     return whole.withColumn("web_text", web_text())
 
 

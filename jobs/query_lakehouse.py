@@ -46,8 +46,10 @@ def _asked(lake: Lake, sql: str) -> DataFrame:
     names = lake.register()
     if not sql.lstrip(" (\n\t").lower().startswith(("select", "with", "show", "describe", "explain", "values", "from")):
         raise BadInput("only questions are asked here: start with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN")
+    # In a subquery nothing can be written, whatever the words in front of it are.
+    is_plain = sql.lstrip().lower().startswith(("show", "describe", "explain"))
     try:
-        return lake.spark.sql(sql)
+        return lake.spark.sql(sql if is_plain else f"SELECT * FROM (\n{sql.rstrip().rstrip(';')}\n)")  # noqa: S608 # it is the user's own SQL
     except (ParseException, AnalysisException) as error:
         first = str(error).strip().splitlines()[0]
         raise BadInput(f"{first} (tables: {', '.join(names) or 'none yet'})") from error

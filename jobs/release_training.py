@@ -14,10 +14,14 @@ from lakehouse.errors import BadInput
 from lakehouse.job import Job
 from lakehouse.lake import Lake
 from lakehouse.outcome import Counts
+from lakehouse.stream.predicate import parse_predicate
 from lakehouse.weights import parse_weights
 from schemas import TABLES
 from schemas.gold import RELEASES, TAGS, TEXTS, TRAINING
 from schemas.ops import RUNS
+
+_DIGESTED = ("sample_id", "split", "request_key", "image_policy")
+"""What a row's part of a batch is made from: other texts or another image size are another release."""
 
 _PINNED = ("predicate", "mix", "negatives", "seed", "vocabulary", "digest")
 """Two releases that agree in these give the same batches."""
@@ -42,7 +46,7 @@ def digest(rows: DataFrame) -> DataFrame:
 
     Buckets are hashed each on its own and then together, so that no task sees all ids; a bucket is a thousandth.
     """
-    line = F.concat_ws(" ", "sample_id", "split")
+    line = F.concat_ws(" ", *_DIGESTED)
     buckets = rows.groupBy("bucket").agg(
         F.sha2(F.concat_ws("\n", F.array_sort(F.collect_list(line))), 256).alias("hash"),
         F.count_if(F.col("split") == "train").alias("train"),
@@ -59,6 +63,7 @@ def digest(rows: DataFrame) -> DataFrame:
 
 def run(lake: Lake, config: Config) -> Counts:
     """Make the release, or find that it is there."""
+    parse_predicate(config.predicate)  # what a trainer cannot read is refused here, not there
     if not lake.exists(TRAINING):
         raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
     line = _line(lake, config)
@@ -77,7 +82,7 @@ def run(lake: Lake, config: Config) -> Counts:
 def _line(lake: Lake, config: Config) -> dict[str, Any]:
     version = lake.version(TRAINING)
     pinned = lake.spark.read.format("delta").option("versionAsOf", version).load(lake.path(TRAINING))
-    rows = _matching(pinned.select("sample_id", "split", "bucket", "vocabulary"), config.predicate)
+    rows = _matching(pinned, config.predicate)
     facts = digest(rows).collect()[0].asDict()
     if not (facts["train_rows"] or facts["held_out_rows"]):
         raise BadInput(f"no row of gold.training meets {config.predicate!r}: nothing to release")
@@ -99,7 +104,7 @@ def _line(lake: Lake, config: Config) -> dict[str, Any]:
 
 def _matching(rows: DataFrame, predicate: str) -> DataFrame:
     try:
-        return rows.select("sample_id", "split", "bucket", "vocabulary").where(F.expr(predicate))
+        return rows.select(*_DIGESTED, "bucket", "vocabulary").where(F.expr(predicate))
     except AnalysisException as error:
         raise BadInput(f"bad predicate {predicate!r}: {str(error).splitlines()[0]}") from error
 

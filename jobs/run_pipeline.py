@@ -25,7 +25,9 @@ from lakehouse.lake_root import normal_root
 from lakehouse.lock import hold
 from lakehouse.outcome import Counts, finish, summary
 from lakehouse.session import connect
+from lakehouse.small_rows import read_rows
 from schemas import TABLES
+from schemas.gold import RELEASES
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,19 @@ def _training(root: str, config: Config, name: str, mix: str) -> list[Step]:
     train = train_clip.Config(root, name=name, mix=mix, image_size=config.image_size, max_steps=config.max_steps)
     evaluate = evaluate_clip.Config(root, name=name)
     return [
-        Step(f"train_clip {name}", lambda: train_clip.JOB.run(train)),
-        Step(f"evaluate_clip {name}", lambda: evaluate_clip.JOB.run(evaluate)),
+        Step(f"train_clip {name}", lambda: train_clip.JOB.run(train) if _is_enough(root) else {}),
+        Step(f"evaluate_clip {name}", lambda: evaluate_clip.JOB.run(evaluate) if _is_enough(root) else {}),
     ]
+
+
+def _is_enough(root: str) -> bool:
+    """Say whether there is something to train on and something held out, and tell the user if not."""
+    release = max(read_rows(root, RELEASES), key=lambda row: row["released_at"])
+    if release["train_rows"] > 1 and release["held_out_rows"]:
+        return True
+    shown = f"{release['train_rows']} rows to train on, {release['held_out_rows']} held out"
+    print(f"note: {shown}: too few, training is left out", file=sys.stderr)
+    return False
 
 
 def run(lake: Lake, config: Config) -> Iterator[Done]:

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInput
+from lakehouse.history import earlier_settings
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import look_up, only_new, restrict
@@ -51,11 +52,14 @@ def run(lake: Lake, config: Config) -> Counts:
     """Judge what is new."""
     rules = rules_of(config.selection, config.where)
     _check(lake, rules)
+    _check_name(lake, config)
     stage = f"{JOB.name}/{config.selection}"
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        pairs = batch.select("sample_id", "alt_text", "source", "source_uid")
+        pairs = _measurable(lake, batch).select("sample_id", "alt_text", "source", "source_uid")
         signals = look_up(pairs, lake.read(SIGNALS), needs="measure_pairs")
+        if not lake.exists(DUPLICATES):
+            raise BadInput(f"silver.duplicates is not there yet in {lake.root!r}: run dedup_pairs first")
         repeats = restrict(lake.read(DUPLICATES).select("sample_id", "kind", "kept_id"), pairs)
         facts = signals.join(F.broadcast(repeats), on="sample_id", how="left")
         verdicts = judge(facts, rules).persist()
@@ -71,8 +75,14 @@ def run(lake: Lake, config: Config) -> Counts:
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
     checkpoint = lake.checkpoint(f"{JOB.name}/{config.selection}")
-    progress = Progress(JOB.name, total=lake.read(PAIRS).count())
+    progress = Progress(JOB.name, total=lake.backlog(PAIRS, checkpoint))
     return run_increments(pairs, each, checkpoint=checkpoint, progress=progress)
+
+
+def _measurable(lake: Lake, pairs: DataFrame) -> DataFrame:
+    """Return ``pairs`` without those that measure_pairs has turned away: their reason is written already."""
+    failed = lake.read(REJECTS).where(F.col("stage") == "measure_pairs").select(F.col("row_id").alias("sample_id"))
+    return pairs.join(F.broadcast(restrict(failed, pairs)), on="sample_id", how="left_anti")
 
 
 def _write_samples(lake: Lake, batch: DataFrame, facts: DataFrame, chosen: DataFrame, txn: Txn) -> None:
@@ -85,6 +95,16 @@ def _write_samples(lake: Lake, batch: DataFrame, facts: DataFrame, chosen: DataF
 def _new_members(lake: Lake, members: DataFrame, selection: str) -> DataFrame:
     there = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
     return members.join(there, on="sample_id", how="left_anti")
+
+
+def _check_name(lake: Lake, config: Config) -> None:
+    """Raise BadInput if the name stands for other SQL already: one name, one choice."""
+    before = earlier_settings(lake, RUNS, JOB.name, "selection", "where")
+    others = [where for selection, where in before if selection == config.selection and where != config.where]
+    if others:
+        raise BadInput(
+            f"selection {config.selection!r} was made with --where {others[0]!r}: choose another --selection"
+        )
 
 
 def _check(lake: Lake, rules: Mapping[str, str]) -> None:

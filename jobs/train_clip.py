@@ -1,6 +1,7 @@
 """gold.releases -> a checkpoint: train a CLIP on a release, streamed by Petastorm's Reader, without a JVM."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lakehouse.errors import BadInput
+from lakehouse.files import write_whole
+from lakehouse.lake_root import is_local
 from lakehouse.outcome import Counts
 from lakehouse.small_rows import read_rows
 from lakehouse.stream import CaptionStream, Mix, World
@@ -46,13 +49,19 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     """Train, unless the very same training is there already."""
     release = newest_release(root, config.release)
     folder = model_folder(root, config.name, config.out)
-    settings = {**asdict(config), "lake": "", "out": "", "release": release, "digest": _digest(root, release)}
+    settings = {
+        **asdict(config),
+        "lake": "",
+        "out": "",
+        "release": release,
+        "digest": _release_row(root, release).get("digest"),
+    }
     if _is_there(folder, settings):
         return {}
     facts = _train(root, release, folder, config)
     facts |= {"settings": settings, "run_id": run_id}
     # Last, and whole: a folder with this file in it holds a finished training.
-    (folder / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_whole(folder / "training.json", json.dumps(facts, indent=2) + "\n")
     return {"steps": facts["steps"], "samples": facts["samples"]}
 
 
@@ -78,7 +87,8 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
     )
     steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "training.json").unlink(missing_ok=True)
+    for old in ("training.json", "retrieval.json"):
+        (folder / old).unlink(missing_ok=True)
     with SummaryWriter(str(folder / "tensorboard")) as log:
         result = train(_epochs(stream, steps), model, tokenizer, recipe, steps=steps, log=log)
     save_clip(folder, model, tokenizer)
@@ -96,19 +106,19 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
 
 
 def _stream(root: str, release: str, config: Config) -> CaptionStream:
-    stream = CaptionStream(
+    if World.detect().size > 1:
+        raise BadInput("several processes are not trained together yet: start one, without torchrun")
+    train_rows = _release_row(root, release).get("train_rows", config.batch_size)
+    return CaptionStream(
         root,
         release=release,
-        batch_size=config.batch_size,
+        # A release smaller than a batch is one batch: the photographs of a machine without apt are.
+        batch_size=max(1, min(config.batch_size, train_rows)),
         image_size=config.image_size,
         seed=config.seed,
-        world=World.detect(),
         mix=_mix(config.mix),
         negatives=_mix(config.negatives),
     )
-    if not len(stream):
-        raise BadInput(f"release {release!r} has {stream.rows} training rows: expected at least {config.batch_size}")
-    return stream
 
 
 def _mix(text: str) -> Mix | None:
@@ -141,12 +151,18 @@ def newest_release(root: str, name: str) -> str:
 
 
 def model_folder(root: str, name: str, out: str = "") -> Path:
-    """Return where the checkpoint of training run ``name`` lies."""
-    return Path(out) if out else Path(root) / "_models" / name
+    """Return where the checkpoint of training run ``name`` lies; raise BadInput where a folder must be given."""
+    if out:
+        return Path(out)
+    if not is_local(root):
+        raise BadInput(f"{root!r} is a bucket: name a local folder for the checkpoint with --out (--checkpoint)")
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
+        raise BadInput(f"bad name {name!r}: expected letters, digits, dots, dashes and underscores")
+    return Path(root) / "_models" / name
 
 
-def _digest(root: str, release: str) -> str:
-    return next((row["digest"] for row in read_rows(root, RELEASES) if row["release"] == release), "")
+def _release_row(root: str, release: str) -> dict[str, Any]:
+    return next((row for row in read_rows(root, RELEASES) if row["release"] == release), {})
 
 
 def _is_there(folder: Path, settings: dict[str, Any]) -> bool:

@@ -21,7 +21,7 @@ def jars_folder() -> Path:
     """Return the folder of Spark's own jars; raise MissingPart where Spark is not installed."""
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise MissingPart("pyspark is not installed: pip install 'multigrain[spark]'")
+        raise MissingPart("pyspark is not installed: pip install '.[spark]' in a clone")
     return Path(spec.origin).with_name("jars")
 
 

@@ -7,19 +7,13 @@ from typing import Generic
 
 from lakehouse.cli import parse
 from lakehouse.job_config import C
+from lakehouse.lake import Lake, open_lake
 from lakehouse.lake_root import normal_root
 from lakehouse.lock import hold
 from lakehouse.outcome import Counts, explain, finish
+from lakehouse.runs import Run, new_run_id
+from lakehouse.session import connect
 from lakehouse.table import Table
-
-try:
-    from lakehouse.lake import Lake, open_lake
-    from lakehouse.runs import Run, new_run_id
-    from lakehouse.session import connect
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] not in ("pyspark", "delta"):
-        raise
-    sys.exit(f"error: {error.name} is not installed: pip install 'multigrain[spark]'")
 
 
 @dataclass(frozen=True)

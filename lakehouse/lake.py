@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInput, NewerLake
+from lakehouse.files import write_whole
 from lakehouse.lake_root import is_local, normal_root
 from lakehouse.table import Table
 
@@ -83,6 +84,11 @@ class Lake:
         writer.save(self.path(table))
         self.touched.add(table.name)
         self.written.add(table.name)
+
+    def backlog(self, table: Table, checkpoint: str) -> int | None:
+        """Return the rows that wait where a stream of ``table`` starts; None where it goes on from earlier."""
+        is_fresh = is_local(self.root) and not Path(checkpoint).exists()
+        return self.read(table).count() if is_fresh else None
 
     def upsert(self, table: Table, rows: DataFrame, *, key: str, unless_same: tuple[str, ...], txn: Txn) -> None:
         """Add the ``rows`` whose ``key`` is new, and replace those that differ from theirs in ``unless_same``.
@@ -178,15 +184,28 @@ def _read_mark(lake: Lake) -> int | None:
         text = file.read_text() if file.exists() else None
     else:
         text = _read_remote(lake)
-    return None if text is None else int(json.loads(text)["format"])
+    return None if text is None else _format_in(text, f"{lake.root}/{MARK}")
+
+
+def _format_in(text: str, file: str) -> int:
+    try:
+        mark = json.loads(text)
+    except ValueError:
+        mark = None
+    if not isinstance(mark, dict) or not isinstance(mark.get("format"), int):
+        raise BadInput(f"cannot read {file!r}: expected {_mark_text()}")
+    return int(mark["format"])
+
+
+def _mark_text() -> str:
+    return json.dumps({"format": FORMAT})
 
 
 def _write_mark(lake: Lake) -> None:
-    text = json.dumps({"format": FORMAT})
     if is_local(lake.root):
-        (Path(lake.root) / MARK).write_text(text + "\n")
+        write_whole(Path(lake.root) / MARK, _mark_text() + "\n")
     else:
-        lake.spark.createDataFrame([(text,)], "value STRING").coalesce(1).write.text(f"{lake.root}/{MARK}")
+        lake.spark.createDataFrame([(_mark_text(),)], "value STRING").coalesce(1).write.text(f"{lake.root}/{MARK}")
 
 
 def _read_remote(lake: Lake) -> str | None:

@@ -1,6 +1,7 @@
 """Where a lake lies: a folder of this machine, or a bucket."""
 
 import os
+import re
 
 
 def is_local(root: str) -> bool:
@@ -14,5 +15,5 @@ def is_local(root: str) -> bool:
 
 def normal_root(root: str) -> str:
     """Return ``root`` without a trailing slash, absolute if it is a local folder."""
-    plain = root.removeprefix("file://")
+    plain = re.sub(r"^file:(//)?(?=/)", "", root)
     return os.path.abspath(plain) if is_local(plain) else plain.rstrip("/")

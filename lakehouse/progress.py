@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Progress:
     """One line a batch on standard error: ``measure_pairs: 2,000 of 8,059 rows, 310 rows/s, 20 s left``.
 
-    ``total`` is what is known to be waiting when the job starts, or None.
+    ``total`` is what waits when the job starts, or None where that is not known.
     """
 
     job: str

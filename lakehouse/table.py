@@ -63,7 +63,7 @@ class Table:
         columns = ",\n  ".join(column.ddl for column in self.columns)
         clustering = f"\nCLUSTER BY ({', '.join(self.cluster_by)})" if self.cluster_by else ""
         return (
-            f"CREATE TABLE delta.`{location}` (\n  {columns}\n) USING delta{clustering}\n"
+            f"CREATE TABLE delta.`{location.replace('`', '``')}` (\n  {columns}\n) USING delta{clustering}\n"
             f"COMMENT {quoted(self.comment)}\nTBLPROPERTIES ({self._properties(properties)})"
         )
 

@@ -101,7 +101,7 @@ RELEASES = Table(
         Column("tag_count", "INT", "Tags in that vocabulary"),
         Column("train_rows", "BIGINT", "Rows of split train"),
         Column("held_out_rows", "BIGINT", "Rows of split held_out"),
-        Column("digest", "STRING", "SHA-256, in hex, over sorted sample_ids and splits, bucket by bucket"),
+        Column("digest", "STRING", "SHA-256, in hex, over the ids, splits, answers and image policy of all rows"),
         Column("released_at", "TIMESTAMP", "When the release was made, UTC"),
         _RUN_ID,
     ),

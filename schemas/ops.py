@@ -14,7 +14,9 @@ RUNS = Table(
         Column("config", "STRING", "The whole configuration as a JSON object"),
         Column("code_version", "STRING", "Version of the code"),
         Column("counts", "MAP<STRING, BIGINT>", "Rows by what happened to them"),
-        Column("versions", "MAP<STRING, BIGINT>", "Delta version of every table of the lake when the run ended"),
+        Column(
+            "versions", "MAP<STRING, BIGINT>", "Delta version, when the run ended, of every table that it read or wrote"
+        ),
         Column("started_at", "TIMESTAMP", "UTC"),
         Column("seconds", "DOUBLE", "Wall time of the run"),
         Column("cost_usd", "DOUBLE", "What models cost in this run, in US dollars"),

@@ -63,11 +63,18 @@ DUPLICATES = Table(
     checks={"does_not_repeat_itself": "sample_id <> kept_id"},
     columns=(
         _SAMPLE_ID,
-        Column("kept_id", "STRING", "sample_id of the earliest pair that it repeats; that one stays"),
+        Column(
+            "kept_id", "STRING", "sample_id of the first of those that repeat each other, directly or through others"
+        ),
         Column(
             "kind", "STRING", "exact: same image bytes; perceptual: look-alike by hash and colour; text: worn-out text"
         ),
-        Column("distance", "INT", "Bits in which the two perceptual hashes differ; null for kind text", nullable=True),
+        Column(
+            "distance",
+            "INT",
+            "Bits in which its hash differs from that of the look-alike it was found by; null for kind text",
+            nullable=True,
+        ),
         _RUN_ID,
     ),
 )
