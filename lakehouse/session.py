@@ -1,6 +1,7 @@
 """The one place that configures Spark: Delta, Arrow batches, checksums, redaction, quiet logs, loopback only."""
 
 import atexit
+import logging
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from lakehouse.errors import MissingPart
@@ -36,20 +38,25 @@ _FAST = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
 }
+_SMALL = {
+    # Delta's default of 50 tasks a snapshot and Spark's of 200 a shuffle are for clusters.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": "4",
+}
 _LOCAL = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.catalogImplementation": "in-memory",
+    **_SMALL,
     # Never used, but Spark would make a folder of this name wherever a job is started.
     "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "spark-warehouse"),
-    # Delta's default of 50 tasks a snapshot and Spark's of 200 a shuffle are for clusters.
-    "spark.databricks.delta.snapshotPartitions": "2",
-    "spark.sql.shuffle.partitions": "4",
     # Small files are many on one machine: 4 MB of assumed cost a file would make hundreds of tasks of them.
     "spark.sql.files.openCostInBytes": "65536",
 }
+_CHATTY = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+"""PySpark's loggers that print each bad query, stack and all, before raising the error that says the same."""
 _JAVA = 17
 
 
@@ -68,10 +75,15 @@ def connect(app: str, *, logs: str | None = None) -> SparkSession:
             builder = builder.config(key, value)
     # An executor of another Python than the driver's cannot read what the driver pickles.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    for name in _CHATTY:
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
     with _stderr_to(logs):
         session = builder.getOrCreate()
     if _is_submitted():
         session.sparkContext.setLogLevel("WARN")
+        if str(session.conf.get("spark.master")).startswith("local"):
+            for key, value in _SMALL.items():
+                session.conf.set(key, value)
         # Left to the JVM's own end, executors are lost one after another, with hundreds of lines about each.
         atexit.register(session.stop)
     return session
