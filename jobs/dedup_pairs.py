@@ -1,10 +1,10 @@
-"""silver.signals -> silver.duplicates: find pairs that repeat an earlier one, byte for byte or to the eye."""
+"""silver.signals -> silver.duplicates: which earlier pair each pair repeats, byte for byte or to the eye."""
 
 import sys
 from dataclasses import dataclass
 from typing import Annotated
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInput
@@ -24,14 +24,11 @@ BANDS = 4
 
 @dataclass(frozen=True)
 class Config:
-    """Find pairs that repeat an earlier one: the same image bytes, or a look-alike."""
+    """Group pairs that repeat one another: the same image bytes, or look-alikes. select_pairs keeps one of a group."""
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     max_bits: Annotated[int, f"most bits in which the perceptual hashes of look-alikes differ, 0 to {BANDS - 1}"] = 3
     max_colour: Annotated[int, "most by which their mean red, green or blue differ, 0 to 255"] = 16
-    max_same_text: Annotated[
-        int, "most look-different images that may carry the same text and tags; 0 for any number"
-    ] = 50
     max_flat: Annotated[float, "images of which one colour fills more than this share are never look-alikes"] = 0.98
     batch_mb: Annotated[
         int, "most bytes a micro-batch takes in, in MB: signals are small, and one batch is compared at a time"
@@ -39,7 +36,7 @@ class Config:
 
 
 def find_repeats(new: DataFrame, signals: DataFrame, config: Config) -> DataFrame:
-    """Return ``sample_id, kept_id, kind, distance``: for each of ``new`` the earliest of ``signals`` that it repeats.
+    """Return ``sample_id, earlier_id, kind, distance``: for each of ``new`` the earliest of ``signals`` it repeats.
 
     Earlier means ingested before, or at the same time with a smaller sample_id: a total order that never changes, so
     the same pairs are found however the rows are cut into batches.
@@ -50,10 +47,10 @@ def find_repeats(new: DataFrame, signals: DataFrame, config: Config) -> DataFram
     is_exact = F.col("mine.image_id") == F.col("other.image_id")
     distance = F.bit_count(F.col("mine.phash").bitwiseXOR(F.col("other.phash")))
     alike = pairs.where(is_exact | ((distance <= config.max_bits) & _has_near_colours(config.max_colour)))
-    first = F.min_by(F.struct("kept_id", "kind", "distance"), F.struct("came_at", "kept_id"))
+    first = F.min_by(F.struct("earlier_id", "kind", "distance"), F.struct("came_at", "earlier_id"))
     candidates = alike.select(
         F.col("mine.sample_id").alias("sample_id"),
-        F.col("other.sample_id").alias("kept_id"),
+        F.col("other.sample_id").alias("earlier_id"),
         F.col("other.ingested_at").alias("came_at"),
         F.when(is_exact, "exact").otherwise("perceptual").alias("kind"),
         F.when(is_exact, 0).otherwise(distance).cast("int").alias("distance"),
@@ -88,59 +85,63 @@ def _has_near_colours(most: int) -> Column:
     return F.array_max(apart) <= most
 
 
-def find_worn_texts(new: DataFrame, unique: DataFrame, most: int) -> DataFrame:
-    """Return ``sample_id, kept_id, kind, distance`` of those of ``new`` whose text stood ``most`` times before.
+def place_texts(new: DataFrame, known: DataFrame) -> DataFrame:
+    """Return ``new`` with ``text_place``: how many firsts with its text had come when it came, itself included.
 
-    ``unique`` are the signals of pairs that repeat no image. A text on hundreds of images says nothing of any of them.
+    ``new`` has ``text_hash``, ``ingested_at`` and ``kind``, null for a first; ``known`` is what silver.duplicates
+    holds of the texts of earlier pairs.
     """
-    same_text = unique.join(F.broadcast(new.select("text_hash").distinct()), on="text_hash", how="left_semi")
+    before = known.groupBy("text_hash").agg(F.max("text_place").alias("before"))
     by_text = Window.partitionBy("text_hash").orderBy("ingested_at", "sample_id")
-    placed = same_text.select(
-        "sample_id", F.row_number().over(by_text).alias("place"), F.first("sample_id").over(by_text).alias("kept_id")
-    )
-    worn = placed.where(F.col("place") > most).join(new.select("sample_id"), on="sample_id", how="left_semi")
-    return worn.select("sample_id", "kept_id", F.lit("text").alias("kind"), F.lit(None).cast("int").alias("distance"))
+    among_new = F.sum(F.when(F.col("kind").isNull(), 1).otherwise(0)).over(by_text)
+    place = (F.coalesce("before", F.lit(0)) + among_new).cast("int")
+    return new.join(F.broadcast(before), on="text_hash", how="left").withColumn("text_place", place).drop("before")
 
 
 def run(lake: Lake, config: Config) -> Counts:
-    """Compare what is new with everything."""
+    """Compare what is new with everything before it."""
     if not 0 <= config.max_bits < BANDS:
         raise BadInput(f"bad --max-bits {config.max_bits}: expected 0 to {BANDS - 1}, what {BANDS} bands can find")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        new = only_new(lake, DUPLICATES, batch)
+        new = only_new(lake, DUPLICATES, _came_with(lake, batch)).persist()
         found = find_repeats(new, lake.read(SIGNALS), config).collect()  # at most one row a row of the batch
-        repeats = [(row.sample_id, row.kept_id) for row in found]
-        stays = roots(repeats, _known_roots(lake, [earlier for _, earlier in repeats]))
-        rows = [(row.sample_id, stays[row.sample_id], row.kind, row.distance) for row in found]
-        images = lake.spark.createDataFrame(rows, "sample_id STRING, kept_id STRING, kind STRING, distance INT")
-        worn = _worn_texts(lake, new, images, config.max_same_text).persist()
-        lake.append(DUPLICATES, images.unionByName(worn), txn=txn)
+        stays = roots([(row.sample_id, row.earlier_id) for row in found], _known_groups(lake, found))
+        repeats = [(row.sample_id, stays[row.sample_id], row.earlier_id, row.kind, row.distance) for row in found]
+        grouped = new.select("sample_id", "text_hash", "ingested_at").join(
+            F.broadcast(lake.spark.createDataFrame(repeats, _REPEAT)), on="sample_id", how="left"
+        )
+        known = restrict(lake.read(DUPLICATES).select("text_hash", "text_place"), new, key="text_hash")
+        placed = place_texts(grouped.withColumn("group_id", F.coalesce("group_id", "sample_id")), known)
+        lake.append(DUPLICATES, placed.drop("ingested_at"), txn=txn)
         kinds = [row.kind for row in found]
-        counts = {"exact": kinds.count("exact"), "perceptual": kinds.count("perceptual"), "text": worn.count()}
-        worn.unpersist()
-        return {"rows": batch.count(), **counts}
+        counts = {"rows": new.count(), "exact": kinds.count("exact"), "perceptual": kinds.count("perceptual")}
+        new.unpersist()
+        return counts
 
     signals = lake.stream(SIGNALS, batch_bytes=config.batch_mb << 20, needs="measure_pairs")
     return run_increments(signals, each, checkpoint=lake.checkpoint(JOB.name), progress=Progress(JOB.name))
 
 
-def _worn_texts(lake: Lake, new: DataFrame, images: DataFrame, most: int) -> DataFrame:
-    if not most:
-        return images.limit(0)
-    known = lake.read(DUPLICATES).where(F.col("kind") != "text").select("sample_id")
-    repeated = known.unionByName(images.select("sample_id"))
-    columns = ("sample_id", "text_hash", "ingested_at")
-    unique = lake.read(SIGNALS).select(*columns).join(repeated, on="sample_id", how="left_anti")
-    return find_worn_texts(new.select(*columns), unique, most)
+_REPEAT = "sample_id STRING, group_id STRING, earlier_id STRING, kind STRING, distance INT"
 
 
-def _known_roots(lake: Lake, ids: list[str]) -> dict[str, str]:
-    if not ids or not lake.exists(DUPLICATES):
+def _came_with(lake: Lake, batch: DataFrame) -> DataFrame:
+    """Return the signals of all that came in when the pairs of ``batch`` did: batches may cut what came together.
+
+    So what is grouped is always a whole beginning of the order of arrival, and the groups do not depend on the cuts.
+    """
+    first, last = batch.agg(F.min("ingested_at"), F.max("ingested_at")).collect()[0]
+    return lake.read(SIGNALS).where(F.col("ingested_at").between(F.lit(first), F.lit(last)))
+
+
+def _known_groups(lake: Lake, found: list[Row]) -> dict[str, str]:
+    """Return sample_id -> group_id of the earlier pairs in ``found`` that repeat others themselves."""
+    if not found or not lake.exists(DUPLICATES):
         return {}
-    asked = lake.spark.createDataFrame([(name,) for name in set(ids)], "sample_id STRING")
-    known = restrict(lake.read(DUPLICATES).select("sample_id", "kept_id"), asked).collect()
-    return {row.sample_id: row.kept_id for row in known}
+    asked = lake.spark.createDataFrame([(name,) for name in {row.earlier_id for row in found}], "sample_id STRING")
+    known = lake.read(DUPLICATES).where(F.col("kind").isNotNull()).select("sample_id", "group_id")
+    return {row.sample_id: row.group_id for row in restrict(known, asked).collect()}
 
 
 JOB = Job("dedup_pairs", Config, run, TABLES, RUNS)

@@ -10,73 +10,113 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInput
-from lakehouse.history import earlier_settings
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import look_up, only_new, restrict
 from lakehouse.lake import Lake, Txn
+from lakehouse.outcome import cause
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from schemas import TABLES
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DUPLICATES, SAMPLES, SELECTIONS, SIGNALS
-from udfs.filters import rules_of
+from udfs.filters import digest_of, rules_of
 
 
 @dataclass(frozen=True)
 class Config:
-    """Keep the pairs that are no duplicates and that a filter lets through; say why each other one was not kept."""
+    """Keep the pairs that a filter lets through, one of each group of look-alikes; say why each other was not kept."""
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
-    selection: Annotated[str, "name of the filter: default, none, or a new name for the filter given with --where"] = (
-        "default"
-    )
-    where: Annotated[str, "SQL over the columns of silver.signals and alt_text that a pair must meet as well"] = ""
+    selection: Annotated[str, "name of the choice: one name, one filter"] = "default"
+    filter: Annotated[str, "named filter: default or none"] = "default"
+    where: Annotated[str, "SQL over silver.signals, alt_text and text_place that a pair must meet as well"] = ""
     batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
 
 
 def judge(facts: DataFrame, rules: Mapping[str, str]) -> DataFrame:
-    """Return ``sample_id`` and ``reason``: the first thing that speaks against the pair, or null.
+    """Return ``facts`` with ``reason``: the first rule that a pair does not meet, or null.
 
-    ``facts`` has the columns of silver.signals, alt_text, and ``kind`` of silver.duplicates, null for what stays.
-    A rule that is null for a pair (a missing fact) speaks against it.
+    ``facts`` has the columns of silver.signals, alt_text and text_place. A rule that is null for a pair (a missing
+    fact) speaks against it.
     """
-    reason: Column = F.when(F.col("kind").isNotNull(), F.concat("kind", F.lit("_duplicate")))
-    for name, rule in rules.items():
-        reason = reason.when(~F.coalesce(F.expr(rule), F.lit(False)), F.lit(name))
-    return facts.select("sample_id", reason.alias("reason"))
+    reason: Column = F.lit(None).cast("string")
+    for name, rule in reversed(list(rules.items())):
+        reason = F.when(~F.coalesce(F.expr(rule), F.lit(False)), F.lit(name)).otherwise(reason)
+    return facts.withColumn("reason", reason)
+
+
+def keep_one_of_each_group(judged: DataFrame, kept: DataFrame) -> DataFrame:
+    """Return ``judged`` with the reason, and the pair that stays as ``detail``, of all but one pair of each group.
+
+    ``kept`` has ``group_id`` and ``kept_id`` of the groups of which one was selected before; of the others the first
+    that passed the filter stays.
+    """
+    first = F.min_by("sample_id", F.struct("ingested_at", "sample_id")).alias("first_id")
+    firsts = judged.where(F.col("reason").isNull()).groupBy("group_id").agg(first)
+    stays = firsts.join(kept, on="group_id", how="left")
+    one = stays.select("group_id", F.coalesce("kept_id", "first_id").alias("stays_id"))
+    is_other = F.col("reason").isNull() & (F.col("stays_id") != F.col("sample_id"))
+    return judged.join(one, on="group_id", how="left").select(
+        "sample_id",
+        F.when(is_other, F.concat("kind", F.lit("_duplicate"))).otherwise(F.col("reason")).alias("reason"),
+        F.when(is_other, F.col("stays_id")).alias("detail"),
+    )
 
 
 def run(lake: Lake, config: Config) -> Counts:
     """Judge what is new."""
-    rules = rules_of(config.selection, config.where)
+    rules = rules_of(config.filter, config.where)
     _check(lake, rules)
-    _check_name(lake, config)
+    _check_name(lake, config.selection, rules)
     stage = f"{JOB.name}/{config.selection}"
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        pairs = _measurable(lake, batch).select("sample_id", "alt_text", "source", "source_uid")
-        signals = look_up(pairs, lake.read(SIGNALS), needs="measure_pairs")
-        if not lake.exists(DUPLICATES):
-            raise BadInput(f"silver.duplicates is not there yet in {lake.root!r}: run dedup_pairs first")
-        repeats = restrict(lake.read(DUPLICATES).select("sample_id", "kind", "kept_id"), pairs)
-        facts = signals.join(F.broadcast(repeats), on="sample_id", how="left")
-        verdicts = judge(facts, rules).persist()
-        chosen = verdicts.where(F.col("reason").isNull()).select("sample_id")
-        turned_away = verdicts.where(F.col("reason").isNotNull()).join(pairs, on="sample_id", how="inner")
+        pairs = _measurable(lake, _came_with(lake, batch))
+        facts = _facts(lake, pairs).persist()
+        judged = judge(facts, rules)
+        verdicts = keep_one_of_each_group(judged, _kept(lake, judged, config.selection))
+        ours = verdicts.join(F.broadcast(batch.select("sample_id")), on="sample_id", how="left_semi").persist()
+        chosen = ours.where(F.col("reason").isNull()).select("sample_id")
+        turned_away = ours.where(F.col("reason").isNotNull())
         counts = {"selected": chosen.count(), "rejected": turned_away.count()}
-        reject(lake, REJECTS, turned_away.withColumnRenamed("sample_id", "row_id"), stage=stage, txn=txn)
+        told = turned_away.join(pairs.drop("alt_text"), on="sample_id", how="inner")
+        reject(lake, REJECTS, told.withColumnRenamed("sample_id", "row_id"), stage=stage, txn=txn)
         _write_samples(lake, batch, facts, chosen, txn)
-        selection = chosen.withColumn("selection", F.lit(config.selection))
-        lake.append(SELECTIONS, _new_members(lake, selection, config.selection), txn=txn)
-        verdicts.unpersist()
+        members = chosen.withColumns({"selection": F.lit(config.selection), "filter_hash": F.lit(digest_of(rules))})
+        lake.append(SELECTIONS, _new_members(lake, members, config.selection), txn=txn)
+        ours.unpersist()
+        facts.unpersist()
         return {"rows": sum(counts.values()), **counts}
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
     checkpoint = lake.checkpoint(f"{JOB.name}/{config.selection}")
     progress = Progress(JOB.name, total=lake.backlog(PAIRS, checkpoint))
     return run_increments(pairs, each, checkpoint=checkpoint, progress=progress)
+
+
+def _came_with(lake: Lake, batch: DataFrame) -> DataFrame:
+    """Return all pairs that came in when those of ``batch`` did, without images: which stays is judged over all."""
+    first, last = batch.agg(F.min("ingested_at"), F.max("ingested_at")).collect()[0]
+    together = lake.read(PAIRS).where(F.col("ingested_at").between(F.lit(first), F.lit(last)))
+    return together.select("sample_id", "alt_text", "source", "source_uid")
+
+
+def _facts(lake: Lake, pairs: DataFrame) -> DataFrame:
+    signals = look_up(pairs.select("sample_id", "alt_text"), lake.read(SIGNALS), needs="measure_pairs")
+    groups = lake.read(DUPLICATES).select("sample_id", "group_id", "kind", "text_place")
+    return look_up(signals, groups, needs="dedup_pairs")
+
+
+def _kept(lake: Lake, judged: DataFrame, selection: str) -> DataFrame:
+    """Return ``group_id`` and ``kept_id`` of the groups in ``judged`` of which one is in the selection already."""
+    groups = lake.read(DUPLICATES).select("sample_id", "group_id")
+    repeats = judged.where(F.col("kind").isNotNull()).select("group_id").distinct()
+    members = groups.join(F.broadcast(repeats), on="group_id", how="left_semi")
+    selected = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
+    kept = members.join(F.broadcast(restrict(selected, members)), on="sample_id", how="inner")
+    return kept.withColumnRenamed("sample_id", "kept_id")
 
 
 def _measurable(lake: Lake, pairs: DataFrame) -> DataFrame:
@@ -97,24 +137,20 @@ def _new_members(lake: Lake, members: DataFrame, selection: str) -> DataFrame:
     return members.join(there, on="sample_id", how="left_anti")
 
 
-def _check_name(lake: Lake, config: Config) -> None:
-    """Raise BadInput if the name stands for other SQL already: one name, one choice."""
-    before = earlier_settings(lake, RUNS, JOB.name, "selection", "where")
-    others = [where for selection, where in before if selection == config.selection and where != config.where]
-    if others:
-        raise BadInput(
-            f"selection {config.selection!r} was made with --where {others[0]!r}: choose another --selection"
-        )
+def _check_name(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
+    """Raise BadInput if the selection was made with another filter, in this version of the code or an earlier one."""
+    made = lake.read(SELECTIONS).where(F.col("selection") == selection).select("filter_hash").distinct().collect()
+    if {row.filter_hash for row in made} - {digest_of(rules)}:
+        raise BadInput(f"selection {selection!r} was made with another filter: give this one a name with --selection")
 
 
 def _check(lake: Lake, rules: Mapping[str, str]) -> None:
-    """Raise BadInput, with the columns there are, if a rule does not fit the signals."""
-    facts = lake.read(SIGNALS).withColumns({"alt_text": F.lit(""), "kind": F.lit(None).cast("string")})
+    """Raise BadInput, with the columns there are, if a rule does not fit them."""
+    facts = lake.read(SIGNALS).withColumns({"alt_text": F.lit(""), "text_place": F.lit(1)})
     try:
         judge(facts, rules).schema  # noqa: B018
     except AnalysisException as error:
-        first = str(error).splitlines()[0]
-        raise BadInput(f"the filter does not fit: {first}; it may use {', '.join(facts.columns)}") from error
+        raise BadInput(f"the filter does not fit: {cause(error)}; it may use {', '.join(facts.columns)}") from error
 
 
 JOB = Job("select_pairs", Config, run, TABLES, RUNS)

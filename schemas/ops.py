@@ -33,7 +33,12 @@ REJECTS = Table(
         Column("row_id", "STRING", "sample_id where there is one, else SHA-256 of source and name within it"),
         Column("stage", "STRING", "Job that turned the row away, with the selection's name where there are several"),
         Column("reason", "STRING", "From the closed list in udfs/reasons.py"),
-        Column("detail", "STRING", "What exactly was wrong, for people", nullable=True),
+        Column(
+            "detail",
+            "STRING",
+            "What exactly was wrong, for people; of a duplicate, the sample_id of the pair that stays",
+            nullable=True,
+        ),
         Column("source", "STRING", "Folder, tar, file or table that the row came from", nullable=True),
         Column("source_uid", "STRING", "Name of the row within its source", nullable=True),
         Column("raw", "BINARY", "The first 4 KiB of what was turned away, where that helps", nullable=True),

@@ -56,37 +56,46 @@ SIGNALS = Table(
 
 DUPLICATES = Table(
     name="silver.duplicates",
-    comment="A pair that repeats another",
+    comment="Which earlier pair each pair repeats, and how worn its text is: one row for every measured pair",
     key=("sample_id",),
     cluster_by=("sample_id",),
-    statistics=("kept_id", "kind"),
-    checks={"does_not_repeat_itself": "sample_id <> kept_id"},
+    statistics=("group_id", "kind", "text_place"),
+    checks={
+        "does_not_repeat_itself": "earlier_id IS NULL OR earlier_id <> sample_id",
+        "repeats_or_is_first": "(kind IS NULL) = (group_id = sample_id)",
+    },
     columns=(
         _SAMPLE_ID,
         Column(
-            "kept_id", "STRING", "sample_id of the first of those that repeat each other, directly or through others"
+            "group_id", "STRING", "sample_id of the first of those that repeat each other, directly or through others"
         ),
         Column(
-            "kind", "STRING", "exact: same image bytes; perceptual: look-alike by hash and colour; text: worn-out text"
+            "earlier_id", "STRING", "sample_id of the earliest pair that it repeats; null for a first", nullable=True
         ),
         Column(
-            "distance",
-            "INT",
-            "Bits in which its hash differs from that of the look-alike it was found by; null for kind text",
+            "kind",
+            "STRING",
+            "exact: same image bytes as earlier_id; perceptual: look-alike by hash and colour; null for a first",
             nullable=True,
         ),
+        Column(
+            "distance", "INT", "Bits in which its hash differs from that of earlier_id; null for a first", nullable=True
+        ),
+        Column("text_hash", "BIGINT", "As in silver.signals"),
+        Column("text_place", "INT", "How many firsts with this text had come when it came, itself included"),
         _RUN_ID,
     ),
 )
 
 SELECTIONS = Table(
     name="silver.selections",
-    comment="A sample chosen by a named filter; the filter's text is in ops.runs",
+    comment="A sample chosen by a named filter",
     key=("selection", "sample_id"),
     cluster_by=("selection", "sample_id"),
     columns=(
-        Column("selection", "STRING", "Name of the filter"),
+        Column("selection", "STRING", "Name of the choice"),
         _SAMPLE_ID,
+        Column("filter_hash", "STRING", "SHA-256, in hex, of the SQL that chose it: one selection, one filter"),
         _RUN_ID,
     ),
 )

@@ -1,5 +1,7 @@
-"""Named filters, written as SQL over the signals of a pair: reason -> what must hold; the first that fails is given."""
+"""Named filters, in SQL over what was measured of a pair: reason -> what must hold; the first that fails is given."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +20,8 @@ DEFAULT: Final[Mapping[str, str]] = {
     "repetitive_text": "repetition <= 0.6",
     # Language of two or three words is a guess: only a sure guess counts.
     "other_language": "language IN ('en', 'und') OR words < 4 OR language_score < 0.6",
+    # A text on hundreds of images says nothing of any of them.
+    "worn_text": "text_place <= 50",
 }
 """Mild: it drops what no one would train on and leaves judgement of worth to scores."""
 
@@ -26,7 +30,11 @@ FILTERS: Final[Mapping[str, Mapping[str, str]]] = {"none": {}, "default": DEFAUL
 
 def rules_of(name: str, where: str = "") -> Mapping[str, str]:
     """Return the rules of the filter ``name``, with ``where`` as one more; raise BadInput for an unknown name."""
-    if name not in FILTERS and not where:
-        raise BadInput(f"unknown filter {name!r}: expected one of {', '.join(FILTERS)}, or SQL with --where")
-    rules = FILTERS.get(name, {})
-    return {**rules, "by_request": where} if where else rules
+    if name not in FILTERS:
+        raise BadInput(f"unknown filter {name!r}: expected one of {', '.join(FILTERS)}")
+    return {**FILTERS[name], "by_request": where} if where else FILTERS[name]
+
+
+def digest_of(rules: Mapping[str, str]) -> str:
+    """Return the SHA-256, in hex, of ``rules`` in their order: what tells one filter from another."""
+    return hashlib.sha256(json.dumps(list(rules.items())).encode()).hexdigest()

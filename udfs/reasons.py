@@ -24,9 +24,9 @@ REASONS: Final[dict[str, str]] = {
     "decode_memory": "decoding needed more memory than the limit",
     "decode_crash": "the decoder died on these bytes",
     # select
-    "exact_duplicate": "the same image bytes as a pair that stays",
-    "perceptual_duplicate": "looks like a pair that stays",
-    "text_duplicate": "its text stands on more images than allowed",
+    "exact_duplicate": "the same image bytes as an earlier pair; one of its look-alikes stays",
+    "perceptual_duplicate": "looks like an earlier pair; one of its look-alikes stays",
+    "worn_text": "its text stood on too many images before",
     "too_small": "the shorter side has too few pixels",
     "extreme_aspect": "too long and thin",
     "no_detail": "nearly one flat colour",

@@ -67,7 +67,6 @@ def _marked(runs: Sequence[tuple[bool, Sequence[str]]]) -> Html:
 
 _FACTS: Final[Mapping[str, Callable[[Row], str]]] = {
     "perceptual_duplicate": lambda row: f"hashes differ in {row['distance']} of 64 bits",
-    "text_duplicate": lambda row: "same text and tags on too many images",
     "too_small": lambda row: f"{row['width']} by {row['height']} pixels",
     "extreme_aspect": lambda row: (
         f"{row['width']} by {row['height']} pixels, {row['aspect']:.1f} times as long as wide"
@@ -130,10 +129,11 @@ def _side(report: Report, sample_id: str, role: str, alt_text: str) -> Html:
 
 def why_of(row: Row) -> Html | None:
     """Return what was measured of a rejected pair that led to the reason; None where the reason says it all."""
-    if row["detail"]:
+    # The detail of a duplicate is the id of the pair that stays: its picture stands beside.
+    if row["detail"] and not row["kept_id"]:
         return outside(row["detail"], 160)
     # A pair that was rejected before it was measured has the reason but no signals.
-    is_known = row["kind"] is not None if row["reason"].endswith("_duplicate") else row["width"] is not None
+    is_known = row["width"] is not None
     fact = _FACTS.get(row["reason"])
     return outside(fact(row)) if fact is not None and is_known else None
 

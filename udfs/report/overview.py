@@ -51,13 +51,12 @@ class Funnel:
     @property
     def stages(self) -> list[Stage]:
         """Return the stages in order."""
-        unique = self.pairs - self.duplicates
         by_filter = self.rejected_at_selection - self.duplicates
         return [
             Stage("Read from the sources", self.read),
             Stage("In bronze", self.pairs, f"{count(self.rejected_at_ingest)} turned away at ingest"),
-            Stage("Unique", unique, f"{count(self.duplicates)} repeat another pair"),
-            Stage("Selected", self.selected, f"{count(by_filter)} stopped by the filter" if by_filter >= 0 else ""),
+            Stage("Through the filter", self.pairs - by_filter, f"{count(by_filter)} stopped by the filter"),
+            Stage("Selected", self.selected, f"{count(self.duplicates)} repeat a pair that stays"),
             Stage("Described", self.described, _behind(self.selected, self.described, "described")),
             Stage("Published", self.published, _behind(self.described, self.published, "published")),
             *([] if self.released is None else [Stage("Released", self.released)]),

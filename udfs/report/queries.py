@@ -67,7 +67,8 @@ FUNNEL: Final = Query(
     """SELECT
     (SELECT count(*) FROM ops.rejects WHERE stage = 'ingest_pairs') AS rejected_at_ingest,
     (SELECT count(*) FROM bronze.pairs) AS pairs,
-    (SELECT count(*) FROM silver.duplicates) AS duplicates,
+    (SELECT count(*) FROM ops.rejects WHERE stage = concat('select_pairs/', :selection)
+        AND reason IN ('exact_duplicate', 'perceptual_duplicate')) AS duplicates,
     (SELECT count(*) FROM silver.selections WHERE selection = :selection) AS selected,
     (SELECT count(*) FROM ops.rejects WHERE stage = concat('select_pairs/', :selection)) AS rejected_at_selection,
     (SELECT count(DISTINCT sample_id) FROM silver.descriptions) AS described,
@@ -145,12 +146,15 @@ REJECTED: Final = Query(
     SELECT row_id, stage, reason, detail, source_uid,
         row_number() OVER (PARTITION BY stage, reason ORDER BY xxhash64(row_id, :seed), row_id) AS place
     FROM ops.rejects
-), chosen AS (SELECT * FROM placed WHERE place <= :each)
-SELECT c.stage, c.reason, c.row_id, c.detail, c.source_uid, d.kept_id, d.kind, d.distance,
+), chosen AS (
+    SELECT *, CASE WHEN reason IN ('exact_duplicate', 'perceptual_duplicate') THEN detail END AS kept_id
+    FROM placed WHERE place <= :each
+)
+SELECT c.stage, c.reason, c.row_id, c.detail, c.source_uid, c.kept_id, bit_count(s.phash ^ k.phash) AS distance,
     s.width, s.height, s.aspect, s.words, s.language, s.language_score, s.entropy, s.flat_share, s.repetition
 FROM chosen c
-LEFT JOIN silver.duplicates d ON c.row_id = d.sample_id
 LEFT JOIN silver.signals s ON c.row_id = s.sample_id
+LEFT JOIN silver.signals k ON c.kept_id = k.sample_id
 ORDER BY c.stage, c.reason, c.place""",
     needs=("ops.rejects",),
 )

@@ -65,7 +65,7 @@ def full(text: str) -> Report:
     published |= {"source_uid": text, "url": text, "licence": text, "model": text}
     measured = {"width": 8, "height": 8, "aspect": 1.0, "words": 1, "language": text, "language_score": 0.9}
     measured |= {"entropy": 1.0, "flat_share": 0.5, "repetition": 0.0}
-    rejected = {"stage": text, "detail": None, "source_uid": text, "kept_id": None, "kind": None, "distance": None}
+    rejected = {"stage": text, "detail": None, "source_uid": text, "kept_id": None, "distance": None}
     rows: dict[str, list[dict[str, Any]]] = {
         "funnel": [FUNNEL],
         "rejects": [{"stage": text, "reason": "too_small", "n": 3}, {"stage": text, "reason": text, "n": 1}],
@@ -87,7 +87,8 @@ def full(text: str) -> Report:
                 "row_id": "c",
                 "reason": "perceptual_duplicate",
                 "kept_id": "a",
-                "kind": "perceptual",
+                "detail": "a",
+                "distance": 2,
             },
             {**rejected, **measured, "row_id": "none", "reason": "missing_image", "detail": text},
         ],

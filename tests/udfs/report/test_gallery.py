@@ -13,7 +13,7 @@ from udfs.report.html import one_line
 
 _ROW: dict[str, Any] = {
     "detail": None,
-    "kind": None,
+    "kept_id": None,
     "distance": None,
     "width": 20,
     "height": 200,

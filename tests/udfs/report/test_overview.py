@@ -13,7 +13,7 @@ def test_the_stages_go_from_the_sources_to_the_release() -> None:
     assert [(stage.name, stage.pairs) for stage in funnel.stages] == [
         ("Read from the sources", 1100),
         ("In bronze", 1000),
-        ("Unique", 700),
+        ("Through the filter", 900),
         ("Selected", 600),
         ("Described", 600),
         ("Published", 590),
