@@ -9,6 +9,7 @@ from typing import Annotated
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.errors import BadInput
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import restrict
@@ -49,6 +50,7 @@ def check_pairs(pairs: DataFrame, limits: Limits) -> DataFrame:
 
 def run(lake: Lake, config: Config) -> Counts:
     """Take in what is new at the source."""
+    _check(config)
     columns = Columns(image=config.image_column or None, alt_text=config.text_column or None)
     limits = SourceLimits(batch_bytes=config.batch_mb << 20)
     rows = open_source(lake.spark, config.source, kind=config.kind, columns=columns, limits=limits)
@@ -74,6 +76,13 @@ def run(lake: Lake, config: Config) -> Counts:
     is_fresh = lake.backlog(PAIRS, checkpoint) is not None
     total = count_hint(lake.spark, config.source, kind=config.kind) if is_fresh else None
     return run_increments(rows, each, checkpoint=checkpoint, progress=Progress(JOB.name, total=total))
+
+
+def _check(config: Config) -> None:
+    # A limit of nothing would turn every image away, for good: what was read is not read again.
+    for name in ("max_pixels", "max_seconds", "max_memory_mb", "batch_mb"):
+        if not getattr(config, name) > 0:
+            raise BadInput(f"bad --{name.replace('_', '-')} {getattr(config, name)}: expected more than 0")
 
 
 _PLACE = ["source", "source_uid"]

@@ -2,20 +2,23 @@
 
 import csv
 import json
+import math
+import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
-from pyspark.errors import AnalysisException, ParseException
-from pyspark.sql import DataFrame
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, Row
 
 from lakehouse.cli import POSITIONAL, parse
 from lakehouse.errors import BadInput
 from lakehouse.lake import MARK, Lake, open_lake
 from lakehouse.lake_root import is_local, normal_root
-from lakehouse.outcome import explain, logs_folder
+from lakehouse.outcome import cause, explain, logs_folder
 from lakehouse.session import connect
 from schemas import TABLES
 
@@ -30,29 +33,38 @@ class Config:
     limit: Annotated[int, "most rows to print"] = 1000
 
 
+_QUESTIONS: Final = ("select", "with", "show", "describe", "desc", "explain", "values", "from", "table")
+_PLAIN: Final = ("show", "describe", "desc", "explain")
+"""What only tells, and cannot stand in a subquery."""
+_BEFORE = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+"""Blanks, brackets and comments, which may stand before the first word."""
+
+
 def run(lake: Lake, config: Config, out: TextIO) -> None:
     """Print the answer to ``config.sql`` on ``out``."""
     writer = FORMATS.get(config.format)
     if writer is None:
         raise BadInput(f"unknown format {config.format!r}: expected one of {', '.join(FORMATS)}")
-    answer = _asked(lake, config.sql).limit(config.limit + 1)
-    rows = [list(row) for row in answer.collect()]
+    if config.limit < 0:
+        raise BadInput(f"bad --limit {config.limit}: expected 0 or more")
+    names = lake.register()
+    try:
+        answer = _asked(lake, config.sql).limit(config.limit + 1)
+        rows = [list(row) for row in answer.collect()]
+    except PySparkException as error:
+        raise BadInput(f"{cause(error)} (tables: {', '.join(names) or 'none yet'})") from error
     writer(answer.columns, rows[: config.limit], out)
     if len(rows) > config.limit:
         print(f"note: only the first {config.limit:,} rows are shown: see --limit", file=sys.stderr)
 
 
 def _asked(lake: Lake, sql: str) -> DataFrame:
-    names = lake.register()
-    if not sql.lstrip(" (\n\t").lower().startswith(("select", "with", "show", "describe", "explain", "values", "from")):
+    question = sql.rstrip().rstrip(";")
+    first = re.match(r"\w*", question[_BEFORE.match(question).end() :])[0].lower()  # type: ignore[union-attr, index]
+    if first not in _QUESTIONS:
         raise BadInput("only questions are asked here: start with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN")
     # In a subquery nothing can be written, whatever the words in front of it are.
-    is_plain = sql.lstrip().lower().startswith(("show", "describe", "explain"))
-    try:
-        return lake.spark.sql(sql if is_plain else f"SELECT * FROM (\n{sql.rstrip().rstrip(';')}\n)")  # noqa: S608 # it is the user's own SQL
-    except (ParseException, AnalysisException) as error:
-        first = str(error).strip().splitlines()[0]
-        raise BadInput(f"{first} (tables: {', '.join(names) or 'none yet'})") from error
+    return lake.spark.sql(question if first in _PLAIN else f"SELECT * FROM (\n{question}\n)")  # noqa: S608 # it is the user's own SQL
 
 
 def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
@@ -70,19 +82,48 @@ def _print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO)
 
 
 def _print_json(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
+    twice = next((name for name in names if list(names).count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"two columns are called {twice!r}: rename one with AS, or use --format csv")
     for row in rows:
-        print(json.dumps(dict(zip(names, row, strict=True)), default=_plain, ensure_ascii=False), file=out)
+        print(_json(dict(zip(names, row, strict=True))), file=out)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_jsonable(value), ensure_ascii=False)
+
+
+def _jsonable(value: Any) -> Any:
+    """Return ``value`` in JSON's own types: structs are objects, bytes are counted, what has no type is text."""
+    if isinstance(value, Row):
+        value = value.asDict()
+    if isinstance(value, dict):
+        return {str(_jsonable(name)): _jsonable(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, bytes | bytearray):
+        return _counted(value)
+    return value if isinstance(value, int | float | str) or value is None else str(value)
+
+
+def _counted(value: bytes | bytearray) -> str:
+    return f"<{len(value):,} bytes>"
 
 
 def _shown(value: Any) -> str:
     """One line of at most 60 characters, without the control characters that could play tricks with a terminal."""
-    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(_plain(value)))
+    text = "NULL" if value is None else str(_plain(value))
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
     return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes | bytearray):
-        return f"<{len(value):,} bytes>"
+        return _counted(value)
+    if isinstance(value, list | tuple | dict):
+        return _json(value)
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(value):
         # A spreadsheet would run it as a formula.
         return "'" + value
@@ -113,6 +154,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BadInput(f"there is no lake at {normal_root(config.lake)!r}: make demo builds one")
         lake = open_lake(config.lake, spark=connect("query_lakehouse", logs=logs), tables=TABLES, run_id="")
         run(lake, config, sys.stdout)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("query_lakehouse: stopped", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever reads has enough, as `head` does. What is left must not be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         print(f"error: {explain(error, logs)}", file=sys.stderr)
         return 1

