@@ -130,7 +130,7 @@ def _slug(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
-JOB = Job("ingest_pairs", Config, run, TABLES, RUNS)
+JOB = Job("ingest_pairs", Config, run, TABLES, RUNS, makes_lake=True)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
 from pyspark.errors import PySparkException
@@ -16,8 +15,9 @@ from pyspark.sql import DataFrame, Row
 
 from lakehouse.cli import POSITIONAL, parse
 from lakehouse.errors import BadInput
-from lakehouse.lake import MARK, Lake, open_lake
-from lakehouse.lake_root import is_local, normal_root
+from lakehouse.lake import Lake, open_lake
+from lakehouse.lake_mark import check_lake
+from lakehouse.lake_root import normal_root
 from lakehouse.outcome import cause, explain, logs_folder
 from lakehouse.session import connect
 from schemas import TABLES
@@ -150,8 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = parse(Config, argv, prog="query_lakehouse")
     logs = logs_folder(config.lake)
     try:
-        if is_local(config.lake) and not (Path(normal_root(config.lake)) / MARK).exists():
-            raise BadInput(f"there is no lake at {normal_root(config.lake)!r}: make demo builds one")
+        check_lake(normal_root(config.lake))
         lake = open_lake(config.lake, spark=connect("query_lakehouse", logs=logs), tables=TABLES, run_id="")
         run(lake, config, sys.stdout)
         sys.stdout.flush()

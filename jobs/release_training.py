@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from lakehouse.errors import BadInput
 from lakehouse.job import Job
 from lakehouse.lake import Lake
-from lakehouse.outcome import Counts
+from lakehouse.outcome import Counts, cause
 from lakehouse.stream.predicate import parse_predicate
 from lakehouse.weights import parse_weights
 from schemas import TABLES
@@ -64,6 +64,8 @@ def digest(rows: DataFrame) -> DataFrame:
 def run(lake: Lake, config: Config) -> Counts:
     """Make the release, or find that it is there."""
     parse_predicate(config.predicate)  # what a trainer cannot read is refused here, not there
+    for mix in (config.mix, config.negatives):
+        _mix(mix)
     if not lake.exists(TRAINING):
         raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
     line = _line(lake, config)
@@ -106,7 +108,7 @@ def _matching(rows: DataFrame, predicate: str) -> DataFrame:
     try:
         return rows.select(*_DIGESTED, "bucket", "vocabulary").where(F.expr(predicate))
     except AnalysisException as error:
-        raise BadInput(f"bad predicate {predicate!r}: {str(error).splitlines()[0]}") from error
+        raise BadInput(f"bad predicate {predicate!r}: {cause(error)}") from error
 
 
 def _vocabulary(lake: Lake, rows: DataFrame) -> tuple[str, int]:

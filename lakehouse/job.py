@@ -8,6 +8,7 @@ from typing import Generic
 from lakehouse.cli import parse
 from lakehouse.job_config import C
 from lakehouse.lake import Lake, open_lake
+from lakehouse.lake_mark import check_lake
 from lakehouse.lake_root import normal_root
 from lakehouse.lock import hold
 from lakehouse.outcome import Counts, explain, finish
@@ -18,19 +19,25 @@ from lakehouse.table import Table
 
 @dataclass(frozen=True)
 class Job(Generic[C]):
-    """A job: its name, its configuration, and the function that does it and returns rows by what happened to them."""
+    """A job: its name, its configuration, and the function that does it and returns rows by what happened to them.
+
+    Only a job that ``makes_lake`` may be given a folder that is no lake yet.
+    """
 
     name: str
     config: type[C]
     body: Callable[[Lake, C], Counts]
     tables: Sequence[Table]
     runs: Table
+    makes_lake: bool = False
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from the command line; return 0 when done, 1 when failed with one line. A bad flag exits with 2."""
         config = parse(self.config, argv, prog=self.name)
 
         def work(logs: str | None) -> Counts:
+            if not self.makes_lake:
+                check_lake(normal_root(config.lake))
             with hold(normal_root(config.lake), self.name):
                 spark = connect(self.name, logs=logs)
                 return self.run(open_lake(config.lake, spark=spark, tables=self.tables, run_id=""), config)

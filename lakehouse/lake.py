@@ -1,6 +1,5 @@
 """A lake: tables under one root, opened by one run; every read and write of a job goes through it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,16 +8,12 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.errors import BadInput, NewerLake
+from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
+from lakehouse.lake_mark import FORMAT, MARK, check_mark, mark_text, read_local_mark
 from lakehouse.lake_root import is_local, normal_root
 from lakehouse.table import Table
 
-FORMAT = 1
-"""Version of the tables' layout. A lake of a higher one is refused: older code would misread it."""
-
-MARK = "_lakehouse.json"
-"""The file that says that a folder is a lake, and in which format."""
 _PROPERTIES = {"delta.enableChangeDataFeed": "true", "lakehouse.format": str(FORMAT)}
 
 
@@ -169,43 +164,18 @@ def open_lake(root: str, *, spark: SparkSession, tables: Iterable[Table], run_id
 
 
 def _check_format(lake: Lake) -> None:
-    found = _read_mark(lake)
-    if found is None:
+    text = read_local_mark(lake.root) if is_local(lake.root) else _read_remote(lake)
+    if text is None:
         _write_mark(lake)
-    elif found > FORMAT:
-        raise NewerLake(
-            f"{lake.root!r} has format {found}, this version of the code knows up to {FORMAT}: update the code"
-        )
-
-
-def _read_mark(lake: Lake) -> int | None:
-    if is_local(lake.root):
-        file = Path(lake.root) / MARK
-        text = file.read_text() if file.exists() else None
     else:
-        text = _read_remote(lake)
-    return None if text is None else _format_in(text, f"{lake.root}/{MARK}")
-
-
-def _format_in(text: str, file: str) -> int:
-    try:
-        mark = json.loads(text)
-    except ValueError:
-        mark = None
-    if not isinstance(mark, dict) or not isinstance(mark.get("format"), int):
-        raise BadInput(f"cannot read {file!r}: expected {_mark_text()}")
-    return int(mark["format"])
-
-
-def _mark_text() -> str:
-    return json.dumps({"format": FORMAT})
+        check_mark(text, lake.root)
 
 
 def _write_mark(lake: Lake) -> None:
     if is_local(lake.root):
-        write_whole(Path(lake.root) / MARK, _mark_text() + "\n")
+        write_whole(Path(lake.root) / MARK, mark_text() + "\n")
     else:
-        lake.spark.createDataFrame([(_mark_text(),)], "value STRING").coalesce(1).write.text(f"{lake.root}/{MARK}")
+        lake.spark.createDataFrame([(mark_text(),)], "value STRING").coalesce(1).write.text(f"{lake.root}/{MARK}")
 
 
 def _read_remote(lake: Lake) -> str | None:

@@ -49,6 +49,8 @@ _LOCAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.catalogImplementation": "in-memory",
+    # Each stage that ends has the whole plan told anew, for a page that nobody can open here.
+    "spark.sql.ui.explainMode": "simple",
     **_SMALL,
     # Never used, but Spark would make a folder of this name wherever a job is started.
     "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "spark-warehouse"),
@@ -151,10 +153,11 @@ def _is_submitted() -> bool:
 
 def _this_machine(logs: str | None) -> dict[str, str]:
     settings = {"spark.master": "local[*,4]", "spark.driver.memory": f"{_heap_gb()}g"}
-    if logs is None:
-        return settings
-    file = Path(__file__).with_name("log4j2.properties")
-    options = f"-Dlog4j2.configurationFile={file.as_uri()} -Dlakehouse.log={logs}/spark.log"
+    # On one machine the JVM plans much and computes little: what C2 compiles is seldom run often enough to pay for it.
+    options = "-XX:TieredStopAtLevel=1"
+    if logs is not None:
+        file = Path(__file__).with_name("log4j2.properties")
+        options += f" -Dlog4j2.configurationFile={file.as_uri()} -Dlakehouse.log={logs}/spark.log"
     return {**settings, "spark.driver.extraJavaOptions": options}
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Generic
 
 from lakehouse.cli import parse
-from lakehouse.errors import BadInput
 from lakehouse.job_config import C
-from lakehouse.lake_root import is_local, normal_root
+from lakehouse.lake_mark import check_lake
+from lakehouse.lake_root import normal_root
 from lakehouse.lock import hold
 from lakehouse.outcome import Counts, explain, finish
 from lakehouse.runs import Run, new_run_id
@@ -35,6 +35,7 @@ class TrainerJob(Generic[C]):
         config = parse(self.config, argv, prog=self.name)
 
         def work(logs: str | None) -> Counts:
+            check_lake(normal_root(config.lake))
             with hold(normal_root(config.lake), self.name):
                 if logs is not None:
                     os.makedirs(logs, exist_ok=True)
@@ -45,8 +46,7 @@ class TrainerJob(Generic[C]):
     def run(self, config: C) -> Counts:
         """Do the job as a run of its own, write its row into the run log, and return its counts."""
         root = normal_root(config.lake)
-        if is_local(root) and not os.path.isdir(root):
-            raise BadInput(f"there is no lake at {root!r}")
+        check_lake(root)
         run = Run(self.name, new_run_id(self.name), config)
         try:
             counts = self.body(root, run.run_id, config)

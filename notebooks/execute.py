@@ -13,7 +13,7 @@ from traitlets.config import Config as Settings
 
 from lakehouse.cli import parse
 from lakehouse.errors import BadInput
-from lakehouse.lake import MARK
+from lakehouse.lake_mark import check_lake
 from lakehouse.lake_root import normal_root
 from lakehouse.outcome import Counts, finish
 
@@ -74,8 +74,7 @@ def _failure(notebook: nbformat.NotebookNode, error: Exception) -> str:
 
 def run(config: Config) -> Counts:
     """Execute all notebooks."""
-    if not (Path(normal_root(config.lake)) / MARK).exists():
-        raise BadInput(f"there is no lake at {normal_root(config.lake)!r}: make demo builds one")
+    check_lake(normal_root(config.lake))
     for file in notebooks():
         print(execute(file, lake=config.lake, out=Path(config.out)))
     return {"executed": len(notebooks())}

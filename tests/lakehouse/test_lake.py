@@ -9,7 +9,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.errors import BadInput, NewerLake, SchemaMismatch
-from lakehouse.lake import FORMAT, Lake, Txn
+from lakehouse.lake import Lake, Txn
+from lakehouse.lake_mark import FORMAT
 from lakehouse.table import Column, Table
 from schemas.silver import DUPLICATES, SELECTIONS
 

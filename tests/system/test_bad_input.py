@@ -163,6 +163,7 @@ def test_a_lake_of_newer_code_is_left_alone(spark: "SparkSession", tmp_path: Pat
         ingest(tmp_path, tmp_path),
         call(measure_pairs.JOB.main, "--lake", tmp_path),
         call(query_lakehouse.main, "SELECT 1", "--lake", tmp_path),
+        call(train_clip.JOB.main, "--lake", tmp_path),
     ):
         assert (
             said.error == f"error: '{tmp_path}' has format 99, this version of the code knows up to 1: update the code"
