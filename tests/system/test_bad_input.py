@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import evaluate_clip, ingest_pairs, measure_pairs, query_lakehouse, train_clip
+from lakehouse.lake_mark import MARK, mark_text
 from lakehouse.lock import hold
 from lakehouse.small_rows import read_rows
 from schemas.bronze import PAIRS
@@ -174,6 +175,7 @@ def test_a_lake_of_newer_code_is_left_alone(spark: "SparkSession", tmp_path: Pat
 
 
 def test_a_second_job_on_the_lake_is_told_of_the_first(spark: "SparkSession", tmp_path: Path) -> None:
+    (tmp_path / MARK).write_text(mark_text())
     with hold(str(tmp_path), "describe_images"):
         for said in (
             ingest(tmp_path, tmp_path),

@@ -156,6 +156,7 @@ def test_a_lake_that_cannot_be_is_said_before_any_work(place: str, name: str, tm
 def test_a_setting_that_cannot_be_is_answered_with_those_that_can(
     main: Callable[[Sequence[str]], int], flags: list[str], message: str, spark: "SparkSession", tmp_path: Path
 ) -> None:
+    (tmp_path / MARK).write_text(mark_text())
     said = call(main, "--lake", tmp_path, *flags)
     assert message in said.error
 
