@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInput
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
-from lakehouse.joins import look_up, only_new, restrict
+from lakehouse.joins import audit_look_up, only_new, restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.outcome import cause
 from lakehouse.progress import Progress
@@ -35,6 +35,11 @@ class Config:
     batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
 
 
+_CARRIED = ("sample_id", "source", "source_uid", "web_tags", "colours")
+"""What the tables that a pair goes to want to know of it."""
+_VERDICT = ("reason", "detail")
+
+
 def judge(facts: DataFrame, rules: Mapping[str, str]) -> DataFrame:
     """Return ``facts`` with ``reason``: the first rule that a pair does not meet, or null.
 
@@ -53,15 +58,18 @@ def keep_one_of_each_group(judged: DataFrame, kept: DataFrame) -> DataFrame:
     ``kept`` has ``group_id`` and ``kept_id`` of the groups of which one was selected before; of the others the first
     that passed the filter stays.
     """
-    first = F.min_by("sample_id", F.struct("ingested_at", "sample_id")).alias("first_id")
-    firsts = judged.where(F.col("reason").isNull()).groupBy("group_id").agg(first)
-    stays = firsts.join(kept, on="group_id", how="left")
-    one = stays.select("group_id", F.coalesce("kept_id", "first_id").alias("stays_id"))
-    is_other = F.col("reason").isNull() & (F.col("stays_id") != F.col("sample_id"))
-    return judged.join(one, on="group_id", how="left").select(
-        "sample_id",
-        F.when(is_other, F.concat("kind", F.lit("_duplicate"))).otherwise(F.col("reason")).alias("reason"),
-        F.when(is_other, F.col("stays_id")).alias("detail"),
+    passed = F.col("reason").isNull()
+    # min_by passes over rows whose order is null: only what passed can be the first.
+    order = F.when(passed, F.struct("ingested_at", "sample_id"))
+    first = F.min_by("sample_id", order).over(Window.partitionBy("group_id"))
+    placed = judged.join(F.broadcast(kept), on="group_id", how="left")
+    stays = placed.withColumn("stays_id", F.coalesce("kept_id", first))
+    is_other = passed & (F.col("stays_id") != F.col("sample_id"))
+    return stays.withColumns(
+        {
+            "reason": F.when(is_other, F.concat("kind", F.lit("_duplicate"))).otherwise(F.col("reason")),
+            "detail": F.when(is_other, F.col("stays_id")),
+        }
     )
 
 
@@ -73,21 +81,21 @@ def run(lake: Lake, config: Config) -> Counts:
     stage = f"{JOB.name}/{config.selection}"
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        pairs = _measurable(lake, _came_with(lake, batch))
-        facts = _facts(lake, pairs).persist()
-        judged = judge(facts, rules)
-        verdicts = keep_one_of_each_group(judged, _kept(lake, judged, config.selection))
+        came = _came_with(lake, batch).persist()
+        facts = _facts(lake, came).persist()
+        _audit(lake, came, facts)
+        judged = judge(facts, rules).select(*_CARRIED, "group_id", "kind", "ingested_at", "reason")
+        verdicts = keep_one_of_each_group(judged, _kept(lake, judged, config.selection)).select(*_CARRIED, *_VERDICT)
         ours = verdicts.join(F.broadcast(batch.select("sample_id")), on="sample_id", how="left_semi").persist()
-        chosen = ours.where(F.col("reason").isNull()).select("sample_id")
-        turned_away = ours.where(F.col("reason").isNotNull())
+        chosen, turned_away = ours.where(F.col("reason").isNull()), ours.where(F.col("reason").isNotNull())
         counts = {"selected": chosen.count(), "rejected": turned_away.count()}
-        told = turned_away.join(pairs.drop("alt_text"), on="sample_id", how="inner")
-        reject(lake, REJECTS, told.withColumnRenamed("sample_id", "row_id"), stage=stage, txn=txn)
-        _write_samples(lake, batch, facts, chosen, txn)
-        members = chosen.withColumns({"selection": F.lit(config.selection), "filter_hash": F.lit(digest_of(rules))})
+        reject(lake, REJECTS, turned_away.withColumnRenamed("sample_id", "row_id"), stage=stage, txn=txn)
+        _write_samples(lake, batch, chosen, txn)
+        members = chosen.select("sample_id", F.lit(config.selection).alias("selection"))
+        members = members.withColumn("filter_hash", F.lit(digest_of(rules)))
         lake.append(SELECTIONS, _new_members(lake, members, config.selection), txn=txn)
-        ours.unpersist()
-        facts.unpersist()
+        for kept in (ours, facts, came):
+            kept.unpersist()
         return {"rows": sum(counts.values()), **counts}
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
@@ -103,10 +111,22 @@ def _came_with(lake: Lake, batch: DataFrame) -> DataFrame:
     return together.select("sample_id", "alt_text", "source", "source_uid")
 
 
-def _facts(lake: Lake, pairs: DataFrame) -> DataFrame:
-    signals = look_up(pairs.select("sample_id", "alt_text"), lake.read(SIGNALS), needs="measure_pairs")
+def _facts(lake: Lake, came: DataFrame) -> DataFrame:
+    """Return ``came`` with its signals and its group; a pair that has none is not among them."""
+    measured = lake.read(SIGNALS).join(F.broadcast(came), on="sample_id", how="inner")
     groups = lake.read(DUPLICATES).select("sample_id", "group_id", "kind", "text_place")
-    return look_up(signals, groups, needs="dedup_pairs")
+    return groups.join(F.broadcast(measured), on="sample_id", how="inner")
+
+
+def _audit(lake: Lake, came: DataFrame, facts: DataFrame) -> None:
+    """Raise JoinAuditFailed unless all of ``came``, but what measure_pairs has turned away, is in ``facts`` once."""
+    rows, ids = facts.agg(F.count("*"), F.count_distinct("sample_id")).collect()[0]
+    if rows == ids == came.count():
+        return
+    failed = lake.read(REJECTS).where(F.col("stage") == "measure_pairs").select(F.col("row_id").alias("sample_id"))
+    left = came.join(F.broadcast(restrict(failed, came)), on="sample_id", how="left_anti")
+    for table, needs in ((SIGNALS, "measure_pairs"), (DUPLICATES, "dedup_pairs")):
+        audit_look_up(left, restrict(lake.read(table), left), needs=needs)
 
 
 def _kept(lake: Lake, judged: DataFrame, selection: str) -> DataFrame:
@@ -119,15 +139,8 @@ def _kept(lake: Lake, judged: DataFrame, selection: str) -> DataFrame:
     return kept.withColumnRenamed("sample_id", "kept_id")
 
 
-def _measurable(lake: Lake, pairs: DataFrame) -> DataFrame:
-    """Return ``pairs`` without those that measure_pairs has turned away: their reason is written already."""
-    failed = lake.read(REJECTS).where(F.col("stage") == "measure_pairs").select(F.col("row_id").alias("sample_id"))
-    return pairs.join(F.broadcast(restrict(failed, pairs)), on="sample_id", how="left_anti")
-
-
-def _write_samples(lake: Lake, batch: DataFrame, facts: DataFrame, chosen: DataFrame, txn: Txn) -> None:
-    measured = facts.select("sample_id", "web_tags", "colours")
-    wanted = only_new(lake, SAMPLES, measured.join(chosen, on="sample_id", how="left_semi"))
+def _write_samples(lake: Lake, batch: DataFrame, chosen: DataFrame, txn: Txn) -> None:
+    wanted = only_new(lake, SAMPLES, chosen.select("sample_id", "web_tags", "colours"))
     pairs = batch.select("sample_id", "image_id", "image", "alt_text", "width", "height")
     lake.append(SAMPLES, pairs.join(F.broadcast(wanted), on="sample_id", how="inner"), txn=txn)
 

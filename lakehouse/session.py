@@ -37,6 +37,8 @@ _FAST = {
     "spark.sql.execution.arrow.maxBytesPerBatch": "32m",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
+    # Batches ask the same questions again: Spark's 100 compiled ones are too few for even one batch of one job.
+    "spark.sql.codegen.cache.maxEntries": "2000",
 }
 _SMALL = {
     # Delta's default of 50 tasks a snapshot and Spark's of 200 a shuffle are for clusters.
@@ -51,6 +53,12 @@ _LOCAL = {
     "spark.sql.catalogImplementation": "in-memory",
     # Each stage that ends has the whole plan told anew, for a page that nobody can open here.
     "spark.sql.ui.explainMode": "simple",
+    # What the page would have shown is not kept either: a thousand plans are a gigabyte.
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "100",
+    "spark.ui.retainedStages": "100",
+    # Each table's snapshot holds its plans for an hour: enough for one lake, not for all that a day of tests makes.
+    "spark.databricks.delta.delta.log.cacheSize": "32",
     **_SMALL,
     # Never used, but Spark would make a folder of this name wherever a job is started.
     "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "spark-warehouse"),
@@ -154,7 +162,8 @@ def _is_submitted() -> bool:
 def _this_machine(logs: str | None) -> dict[str, str]:
     settings = {"spark.master": "local[*,4]", "spark.driver.memory": f"{_heap_gb()}g"}
     # On one machine the JVM plans much and computes little: what C2 compiles is seldom run often enough to pay for it.
-    options = "-XX:TieredStopAtLevel=1"
+    # C1 alone would get a code cache of 48 MB, which one run of the whole path overfills.
+    options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
     if logs is not None:
         file = Path(__file__).with_name("log4j2.properties")
         options += f" -Dlog4j2.configurationFile={file.as_uri()} -Dlakehouse.log={logs}/spark.log"

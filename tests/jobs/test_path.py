@@ -1,6 +1,8 @@
 """The whole path, seen from its tables: nothing is lost, doubled or done twice, and everything can be traced."""
 
+import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from schemas.bronze import PAIRS
 from schemas.gold import CAPTIONS, RELEASES, TAGS, TRAINING
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES, SELECTIONS, SIGNALS
-from tests.jobs.conftest import GOOD, World, run_path
 from tests.jobs.pictures import write_pairs
+from tests.world import GOOD, World, run_path
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -115,28 +117,31 @@ def test_a_filter_with_an_unknown_column_names_those_there_are(world: World) -> 
         select_pairs.run(world.lake, config)
 
 
-def test_only_new_pairs_are_worked_on(lake: Lake, tmp_path: Path) -> None:
-    source = write_pairs(tmp_path / "pairs", count=30)
-    run_path(lake, source)
-    write_pairs(source, count=2, start=500)
+def copy_of(world: World, folder: Path, open_at: Callable[[Path], Lake]) -> Lake:
+    """Return the same lake at another place, for a test that changes it."""
+    shutil.copytree(world.lake.root, folder / "lake")
+    return open_at(folder / "lake")
+
+
+def test_only_new_pairs_are_worked_on(world: World, open_at: Callable[[Path], Lake], tmp_path: Path) -> None:
+    lake = copy_of(world, tmp_path, open_at)
+    training, releases = lake.read(TRAINING).count(), lake.read(RELEASES).count()
+    source = write_pairs(tmp_path / "more", count=2, start=500)
     counts = run_path(lake, source)
     assert counts["ingest_pairs"]["ingested"] == 2
     assert counts["measure_pairs"]["measured"] == 2
     assert counts["describe_images"]["described"] == 2
     assert counts["publish_gold"]["published"] == 2
-    assert lake.read(TRAINING).count() == lake.read(SELECTIONS).count() == 32
-    assert lake.read(RELEASES).count() == 2
+    assert lake.read(TRAINING).count() == lake.read(SELECTIONS).count() == training + 2
+    assert lake.read(RELEASES).count() == releases + 1
 
 
-def test_a_stream_that_starts_afresh_adds_nothing(lake: Lake, tmp_path: Path) -> None:
-    import shutil
-
-    source = write_pairs(tmp_path / "pairs", count=12)
-    run_path(lake, source)
+def test_streams_that_start_afresh_add_nothing(world: World, open_at: Callable[[Path], Lake], tmp_path: Path) -> None:
+    lake = copy_of(world, tmp_path, open_at)
     shutil.rmtree(f"{lake.root}/_checkpoints")
     counted = (PAIRS, SIGNALS, REJECTS, SELECTIONS, SAMPLES, RESPONSES, DESCRIPTIONS, CAPTIONS, TRAINING)
     before = {table.name: lake.read(table).count() for table in counted}
-    run_path(lake, source)
+    run_path(lake, world.source)
     assert {table.name: lake.read(table).count() for table in counted} == before
 
 

@@ -13,7 +13,7 @@ from lakehouse.errors import BadInput, StreamError
 from lakehouse.small_rows import read_rows
 from schemas.gold import EVALUATIONS, RELEASES, TRAINING
 from schemas.ops import RUNS
-from tests.jobs.conftest import World
+from tests.world import World
 
 pytestmark = [pytest.mark.spark, pytest.mark.train, pytest.mark.slow]
 

@@ -8,13 +8,13 @@ from lakehouse.increments import Counts, run_increments
 from lakehouse.lake import Lake, Txn
 from lakehouse.progress import Progress
 from schemas.silver import SAMPLES, SELECTIONS
+from tests.lakehouse.members import members
 
 pytestmark = pytest.mark.spark
 
 
 def put(lake: Lake, spark: SparkSession, *ids: str) -> None:
-    rows = [("default", name) for name in ids]
-    lake.append(SELECTIONS, spark.createDataFrame(rows, "selection STRING, sample_id STRING"))
+    lake.append(SELECTIONS, members(spark, *ids))
 
 
 class Seen:

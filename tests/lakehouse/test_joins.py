@@ -7,6 +7,7 @@ from lakehouse.errors import JoinAuditFailed
 from lakehouse.joins import look_up, only_new
 from lakehouse.lake import Lake
 from schemas.silver import SELECTIONS
+from tests.lakehouse.members import members
 
 pytestmark = pytest.mark.spark
 
@@ -35,5 +36,5 @@ def test_a_row_with_two_facts_fails(spark: SparkSession) -> None:
 
 
 def test_only_rows_that_are_not_there_are_new(lake: Lake, spark: SparkSession) -> None:
-    lake.append(SELECTIONS, spark.createDataFrame([("default", "a")], "selection STRING, sample_id STRING"))
+    lake.append(SELECTIONS, members(spark, "a"))
     assert [row.sample_id for row in only_new(lake, SELECTIONS, rows(spark, "a", "b")).collect()] == ["b"]

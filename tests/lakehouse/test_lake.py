@@ -13,12 +13,9 @@ from lakehouse.lake import Lake, Txn
 from lakehouse.lake_mark import FORMAT
 from lakehouse.table import Column, Table
 from schemas.silver import DUPLICATES, SELECTIONS
+from tests.lakehouse.members import members
 
 pytestmark = pytest.mark.spark
-
-
-def members(spark: SparkSession, *ids: str) -> DataFrame:
-    return spark.createDataFrame([("default", name) for name in ids], "selection STRING, sample_id STRING")
 
 
 def ids(lake: Lake) -> list[str]:
@@ -42,7 +39,9 @@ def test_the_run_is_written_into_every_row(lake: Lake, spark: SparkSession) -> N
 
 
 def test_rows_that_do_not_fit_are_refused_before_anything_is_written(lake: Lake, spark: SparkSession) -> None:
-    with pytest.raises(SchemaMismatch, match=r"cannot write silver\.selections: missing selection; unknown colour"):
+    with pytest.raises(
+        SchemaMismatch, match=r"cannot write silver\.selections: missing selection, filter_hash; unknown colour"
+    ):
         lake.append(SELECTIONS, spark.createDataFrame([("a", "red")], "sample_id STRING, colour STRING"))
     assert not lake.exists(SELECTIONS)
 
@@ -50,7 +49,9 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_written(lake: Lake,
 def test_a_row_that_breaks_a_check_is_refused_whoever_writes(lake: Lake, spark: SparkSession) -> None:
     lake.create(DUPLICATES)
     rows = spark.createDataFrame(
-        [("a", "a", "exact", 0, "r")], "sample_id STRING, kept_id STRING, kind STRING, distance INT, run_id STRING"
+        [("a", "b", "a", "exact", 0, 1, 1, "r")],
+        "sample_id STRING, group_id STRING, earlier_id STRING, kind STRING, distance INT, text_hash BIGINT, "
+        "text_place INT, run_id STRING",
     )
     with pytest.raises(Py4JJavaError, match="does_not_repeat_itself"):
         rows.write.format("delta").mode("append").save(lake.path(DUPLICATES))
@@ -65,7 +66,7 @@ def test_sql_sees_tables_by_their_names(lake: Lake, spark: SparkSession) -> None
 def test_comments_reach_the_catalog(lake: Lake, spark: SparkSession) -> None:
     lake.create(SELECTIONS)
     fields = {field.name: field.metadata.get("comment") for field in lake.read(SELECTIONS).schema.fields}
-    assert fields["selection"] == "Name of the filter"
+    assert fields["selection"] == "Name of the choice"
 
 
 def test_a_newer_lake_is_refused(open_at: Callable[[Path], Lake], tmp_path: Path) -> None:
