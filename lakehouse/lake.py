@@ -1,5 +1,6 @@
 """A lake: tables under one root, opened by one run; every read and write of a job goes through it."""
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +118,17 @@ class Lake:
     def create(self, table: Table) -> None:
         """Create ``table`` if it is not there."""
         if not self.exists(table):
+            self._clear_unmade(table)
             self.spark.sql(table.create_statement(self.path(table), _PROPERTIES))
+
+    def _clear_unmade(self, table: Table) -> None:
+        """Remove the log, without a commit in it, of a run that died while it made ``table``: to Spark it is a table.
+
+        A bucket has no such remains: there a commit is one object, all or nothing.
+        """
+        log = Path(self.path(table)) / "_delta_log"
+        if is_local(self.root) and log.is_dir() and list(log.parent.iterdir()) == [log]:
+            shutil.rmtree(log)
 
     def version(self, table: Table) -> int:
         """Return the newest Delta version of ``table``."""
