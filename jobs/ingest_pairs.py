@@ -37,6 +37,9 @@ class Config:
     kind: Annotated[str, "auto, folder, tar, parquet or delta"] = "auto"
     image_column: Annotated[str, "Parquet, Delta: column of image bytes, or of Hugging Face image structs"] = ""
     text_column: Annotated[str, "Parquet, Delta: column of alt-texts"] = ""
+    id_column: Annotated[
+        str, "Parquet, Delta: column that names each row; without it Delta rows have passing names"
+    ] = ""
     max_pixels: Annotated[int, "images with more pixels are turned away unread"] = 50_000_000
     max_seconds: Annotated[float, "longest that decoding one image may take"] = 5.0
     max_memory_mb: Annotated[int, "most memory that decoding one image may take, in MB"] = 1024
@@ -51,7 +54,9 @@ def check_pairs(pairs: DataFrame, limits: Limits) -> DataFrame:
 def run(lake: Lake, config: Config) -> Counts:
     """Take in what is new at the source."""
     _check(config)
-    columns = Columns(image=config.image_column or None, alt_text=config.text_column or None)
+    columns = Columns(
+        image=config.image_column or None, alt_text=config.text_column or None, id=config.id_column or None
+    )
     limits = SourceLimits(batch_bytes=config.batch_mb << 20)
     rows = open_source(lake.spark, config.source, kind=config.kind, columns=columns, limits=limits)
     image_limits = Limits(seconds=config.max_seconds, memory_mb=config.max_memory_mb, pixels=config.max_pixels)
@@ -72,6 +77,8 @@ def run(lake: Lake, config: Config) -> Counts:
         checked.unpersist()
         return {"rows": counts["read"], **counts}
 
+    # Who asks why nothing was rejected should get an empty answer, not a missing table.
+    lake.create(REJECTS)
     checkpoint = lake.checkpoint(f"{JOB.name}/{_slug(_where(lake, config.source))}")
     is_fresh = lake.backlog(PAIRS, checkpoint) is not None
     total = count_hint(lake.spark, config.source, kind=config.kind) if is_fresh else None

@@ -142,12 +142,10 @@ def _texts(root: str, stream: CaptionStream) -> Iterator[str]:
 
 def newest_release(root: str, name: str) -> str:
     """Return ``name``, or the name of the newest release; raise BadInput where there is none."""
-    if name:
-        return name
     releases = read_rows(root, RELEASES)
     if not releases:
         raise BadInput(f"there is no release in {root!r}: run release_training first")
-    return str(max(releases, key=lambda row: row["released_at"])["release"])
+    return name or str(max(releases, key=lambda row: row["released_at"])["release"])
 
 
 def model_folder(root: str, name: str, out: str = "") -> Path:

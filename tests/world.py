@@ -1,8 +1,9 @@
 """A lake that the whole path has gone through, made once for all tests that only look."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +25,12 @@ class World:
 
 
 GOOD = 120
+
+ROW_GROUP = 16
+"""Rows a row group of gold.training."""
+
+
+_PUBLISHED: Mapping[str, Any] = {"pixels": 40, "held_out": 0.3, "row_group": ROW_GROUP}
 
 
 def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
@@ -47,7 +54,7 @@ def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
         "select_pairs": dict(select_pairs.JOB.run(lake, select_pairs.Config(root))),
         "describe_images": dict(describe_images.JOB.run(lake, describe_images.Config(root))),
         "build_vocabulary": dict(build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
-        "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, pixels=40, held_out=0.3))),
+        "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, **_PUBLISHED))),
         "release_training": dict(release_training.JOB.run(lake, release_training.Config(root))),
     }
 

@@ -37,9 +37,10 @@ def open_parquet(spark: SparkSession, root: str, *, columns: Columns, limits: Li
 
 
 def open_delta(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
-    """Return the rows of a Delta table, by path or name, as a stream, named by content and number in the batch.
+    """Return the rows of a Delta table, by path or name, as a stream, named by content, batch and number in it.
 
-    A stream of Delta does not say which file a row is in. With an id column in ``columns`` that is the name.
+    A stream of Delta does not say which file a row is in: a stream that starts afresh may give a row another name.
+    With an id column in ``columns`` that is the name, for good.
     """
     reader = spark.readStream.format("delta").option("maxBytesPerTrigger", str(limits.batch_bytes))
     try:
@@ -196,9 +197,9 @@ def _uid(id_name: str | None, number: Column | None, image: Column, alt_text: Co
 
 
 def _number(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    # Equal rows have equal content; Spark's own numbers are not for streams.
+    # Equal rows, of one batch or of two, have equal content; Spark's own numbers are not for streams.
     context = TaskContext.get()
-    task = context.partitionId() if context else 0
+    task = f"{context.getLocalProperty('streaming.sql.batchId') or 0}.{context.partitionId()}" if context else "0.0"
     first = 0
     for batch in batches:
         uids = batch.column("source_uid").to_pylist()

@@ -1,10 +1,12 @@
 """The whole path, seen from its tables: nothing is lost, doubled or done twice, and everything can be traced."""
 
+import io
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
@@ -16,8 +18,8 @@ from schemas.bronze import PAIRS
 from schemas.gold import CAPTIONS, RELEASES, TAGS, TRAINING
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES, SELECTIONS, SIGNALS
-from tests.jobs.pictures import write_pairs
-from tests.world import GOOD, World, run_path
+from tests.jobs.pictures import picture, write_pairs
+from tests.world import GOOD, ROW_GROUP, World, run_path
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -91,6 +93,16 @@ def test_one_query_leads_from_a_training_row_to_its_source(world: World) -> None
     assert (world.source / row.source_uid).exists()
 
 
+def test_a_row_group_has_as_many_rows_as_a_trainer_reads_at_a_time(world: World) -> None:
+    files = [pq.ParquetFile(file) for file in Path(world.lake.path(TRAINING)).glob("*.parquet")]
+    sizes = [[file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] for file in files]
+    assert sum(map(sum, sizes)) == world.lake.read(TRAINING).count()
+    for groups in sizes:
+        assert all(rows == ROW_GROUP for rows in groups[:-1])
+        assert groups[-1] <= ROW_GROUP
+    assert max(map(len, sizes)) > 1
+
+
 def test_a_second_run_writes_nothing(world: World) -> None:
     def versions() -> dict[str, int]:
         return {t.name: world.lake.version(t) for t in TABLES if world.lake.exists(t)}
@@ -143,6 +155,28 @@ def test_streams_that_start_afresh_add_nothing(world: World, open_at: Callable[[
     before = {table.name: lake.read(table).count() for table in counted}
     run_path(lake, world.source)
     assert {table.name: lake.read(table).count() for table in counted} == before
+
+
+def test_a_pair_that_comes_again_in_a_delta_table_is_counted(lake: Lake, tmp_path: Path) -> None:
+    config = ingest_pairs.Config(lake.root, str(tmp_path / "table"))
+    image = io.BytesIO()
+    picture(1).save(image, "PNG")
+    found = []
+    for _ in range(2):
+        rows = lake.spark.createDataFrame([(bytearray(image.getvalue()), "A kite")], "image BINARY, text STRING")
+        rows.write.format("delta").mode("append").save(config.source)
+        found.append(dict(ingest_pairs.JOB.run(lake, config)))
+    assert found == [
+        {"rows": 1, "read": 1, "ingested": 1, "rejected": 0},
+        {"rows": 1, "read": 1, "ingested": 0, "rejected": 1},
+    ]
+    assert reasons(lake) == {"duplicate_pair": 1}
+
+
+def test_a_lake_without_rejects_has_an_empty_table_of_them(lake: Lake, tmp_path: Path) -> None:
+    ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, str(write_pairs(tmp_path / "pairs", count=1))))
+    assert lake.exists(REJECTS)
+    assert reasons(lake) == {}
 
 
 def test_a_job_before_its_time_says_what_to_run_first(lake: Lake, tmp_path: Path) -> None:

@@ -65,6 +65,15 @@ def test_rows_of_a_delta_table_that_are_equal_keep_two_names(spark: SparkSession
     assert len(by_uid(read_new(open_source(spark, str(tmp_path / "table")), tmp_path / "c"))) == 2
 
 
+def test_a_row_that_comes_again_in_a_later_batch_has_another_name(spark: SparkSession, tmp_path: Path) -> None:
+    path, names = str(tmp_path / "table"), set()
+    for _ in range(2):
+        rows = spark.createDataFrame([(bytearray(image()), "one")], "image BINARY, text STRING")
+        rows.write.format("delta").mode("append").save(path)
+        names |= {row["source_uid"] for row in read_new(open_source(spark, path), tmp_path / "c")}
+    assert len(names) == 2
+
+
 def test_bad_rows_say_why(spark: SparkSession, tmp_path: Path) -> None:
     texts = pa.array([None, b" \n", b"caf\xe9", b"x" * 300, b"a", b"b"], pa.binary()).view(pa.string())
     images = [image(), image(), image(), image(), bytes(9000), None]
@@ -97,7 +106,7 @@ def test_a_delta_table_is_read_as_it_grows(spark: SparkSession, tmp_path: Path) 
         rows = spark.createDataFrame([(bytearray(image(number)), text)], "image BINARY, caption STRING")
         rows.write.format("delta").mode("append").save(path)
         (row,) = read_new(open_source(spark, path), checkpoint)
-        assert (row["image"], row["alt_text"], row["source_uid"][64:]) == (image(number), text, "#0.0")
+        assert (row["image"], row["alt_text"], row["source_uid"][64:]) == (image(number), text, f"#{number}.0.0")
     assert read_new(open_source(spark, path), checkpoint) == []
     assert count_hint(spark, path, "delta") == 2
 
