@@ -6,7 +6,6 @@ from concurrent.futures import Future
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming.query import StreamingQuery
 
 from lakehouse.lake import Txn
 from lakehouse.progress import Progress
@@ -25,14 +24,15 @@ def run_increments(new_rows: DataFrame, each: Each, *, checkpoint: str, progress
     After a kill, the batch that was under way comes again, whole, with the same transaction: writes that were
     committed are skipped by Delta. An error raised by ``each`` is raised here as it was.
     """
-    started: Future[StreamingQuery] = Future()
+    # The id and not the query, which holds what calls handle: across two languages nobody would ever free the two.
+    query_id: Future[str] = Future()
     failed: list[BaseException] = []
     total: Counter[str] = Counter()
 
     def handle(batch: DataFrame, number: int) -> None:
         try:
             # The id belongs to the checkpoint and outlives restarts: it is what makes the transaction the same.
-            counts = each(batch, Txn(str(started.result(timeout=120).id), number))
+            counts = each(batch, Txn(query_id.result(timeout=120), number))
         except BaseException as error:
             failed.append(error)
             raise
@@ -42,7 +42,7 @@ def run_increments(new_rows: DataFrame, each: Each, *, checkpoint: str, progress
     writer = new_rows.writeStream.option("checkpointLocation", checkpoint).foreachBatch(handle)
     trigger = writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)
     query = trigger.start()
-    started.set_result(query)
+    query_id.set_result(str(query.id))
     try:
         query.awaitTermination()
     except StreamingQueryException:
