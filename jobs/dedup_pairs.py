@@ -10,11 +10,12 @@ from pyspark.sql import functions as F
 from lakehouse.errors import BadInput
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
-from lakehouse.joins import only_new, restrict
+from lakehouse.joins import audit_look_up, came_with, only_new, persisted, restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.progress import Progress
 from schemas import TABLES
-from schemas.ops import RUNS
+from schemas.bronze import PAIRS
+from schemas.ops import REJECTS, RUNS
 from schemas.silver import DUPLICATES, SIGNALS
 from udfs.duplicates import roots
 
@@ -104,20 +105,20 @@ def run(lake: Lake, config: Config) -> Counts:
         raise BadInput(f"bad --max-bits {config.max_bits}: expected 0 to {BANDS - 1}, what {BANDS} bands can find")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        new = only_new(lake, DUPLICATES, _came_with(lake, batch)).persist()
-        found = find_repeats(new, lake.read(SIGNALS), config).collect()  # at most one row a row of the batch
-        stays = roots([(row.sample_id, row.earlier_id) for row in found], _known_groups(lake, found))
-        repeats = [(row.sample_id, stays[row.sample_id], row.earlier_id, row.kind, row.distance) for row in found]
-        grouped = new.select("sample_id", "text_hash", "ingested_at").join(
-            F.broadcast(lake.spark.createDataFrame(repeats, _REPEAT)), on="sample_id", how="left"
-        )
-        known = restrict(lake.read(DUPLICATES).select("text_hash", "text_place"), new, key="text_hash")
-        placed = place_texts(grouped.withColumn("group_id", F.coalesce("group_id", "sample_id")), known)
-        lake.append(DUPLICATES, placed.drop("ingested_at"), txn=txn)
-        kinds = [row.kind for row in found]
-        counts = {"rows": new.count(), "exact": kinds.count("exact"), "perceptual": kinds.count("perceptual")}
-        new.unpersist()
-        return counts
+        together = came_with(lake.read(SIGNALS), batch)
+        _audit(lake, batch, together)
+        with persisted(only_new(lake, DUPLICATES, together)) as new:
+            found = find_repeats(new, lake.read(SIGNALS), config).collect()  # at most one row a row of the batch
+            groups = roots([(row.sample_id, row.earlier_id) for row in found], _known_groups(lake, found))
+            repeats = [(row.sample_id, groups[row.sample_id], row.earlier_id, row.kind, row.distance) for row in found]
+            grouped = new.select("sample_id", "text_hash", "ingested_at").join(
+                F.broadcast(lake.spark.createDataFrame(repeats, _REPEAT)), on="sample_id", how="left"
+            )
+            known = restrict(lake.read(DUPLICATES).select("text_hash", "text_place"), new, key="text_hash")
+            placed = place_texts(grouped.withColumn("group_id", F.coalesce("group_id", "sample_id")), known)
+            lake.append(DUPLICATES, placed.drop("ingested_at"), txn=txn)
+            kinds = [row.kind for row in found]
+            return {"rows": new.count(), "exact": kinds.count("exact"), "perceptual": kinds.count("perceptual")}
 
     signals = lake.stream(SIGNALS, batch_bytes=config.batch_mb << 20, needs="measure_pairs")
     return run_increments(signals, each, checkpoint=lake.checkpoint(JOB.name), progress=Progress(JOB.name))
@@ -126,13 +127,17 @@ def run(lake: Lake, config: Config) -> Counts:
 _REPEAT = "sample_id STRING, group_id STRING, earlier_id STRING, kind STRING, distance INT"
 
 
-def _came_with(lake: Lake, batch: DataFrame) -> DataFrame:
-    """Return the signals of all that came in when the pairs of ``batch`` did: batches may cut what came together.
+def _audit(lake: Lake, batch: DataFrame, signals: DataFrame) -> None:
+    """Raise JoinAuditFailed unless ``signals`` has all pairs that came in when those of ``batch`` did.
 
-    So what is grouped is always a whole beginning of the order of arrival, and the groups do not depend on the cuts.
+    A pair that is measured later could be the earlier one: what is grouped has to be a whole beginning of the order
+    of arrival, or the groups would depend on when this job ran.
     """
-    first, last = batch.agg(F.min("ingested_at"), F.max("ingested_at")).collect()[0]
-    return lake.read(SIGNALS).where(F.col("ingested_at").between(F.lit(first), F.lit(last)))
+    pairs = came_with(lake.read(PAIRS), batch).select("sample_id")
+    if pairs.count() == signals.count():
+        return
+    failed = lake.read(REJECTS).where(F.col("stage") == "measure_pairs").select(F.col("row_id").alias("sample_id"))
+    audit_look_up(pairs.join(failed, on="sample_id", how="left_anti"), signals, needs="measure_pairs")
 
 
 def _known_groups(lake: Lake, found: list[Row]) -> dict[str, str]:

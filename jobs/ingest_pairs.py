@@ -54,9 +54,7 @@ def check_pairs(pairs: DataFrame, limits: Limits) -> DataFrame:
 def run(lake: Lake, config: Config) -> Counts:
     """Take in what is new at the source."""
     _check(config)
-    columns = Columns(
-        image=config.image_column or None, alt_text=config.text_column or None, id=config.id_column or None
-    )
+    columns = Columns(image=config.image_column or None, alt_text=config.text_column or None)
     limits = SourceLimits(batch_bytes=config.batch_mb << 20)
     rows = open_source(lake.spark, config.source, kind=config.kind, columns=columns, limits=limits)
     image_limits = Limits(seconds=config.max_seconds, memory_mb=config.max_memory_mb, pixels=config.max_pixels)

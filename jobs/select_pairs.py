@@ -1,5 +1,6 @@
 """bronze.pairs, silver.signals, silver.duplicates -> silver.selections, silver.samples: keep what a filter lets by."""
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.errors import BadInput
+from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
-from lakehouse.joins import audit_look_up, only_new, restrict
+from lakehouse.joins import audit_look_up, came_with, only_new, persisted, restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.outcome import cause
 from lakehouse.progress import Progress
@@ -37,7 +38,6 @@ class Config:
 
 _CARRIED = ("sample_id", "source", "source_uid", "web_tags", "colours")
 """What the tables that a pair goes to want to know of it."""
-_VERDICT = ("reason", "detail")
 
 
 def judge(facts: DataFrame, rules: Mapping[str, str]) -> DataFrame:
@@ -64,13 +64,15 @@ def keep_one_of_each_group(judged: DataFrame, kept: DataFrame) -> DataFrame:
     first = F.min_by("sample_id", order).over(Window.partitionBy("group_id"))
     placed = judged.join(F.broadcast(kept), on="group_id", how="left")
     stays = placed.withColumn("stays_id", F.coalesce("kept_id", first))
+    # A first gives way to none but an earlier choice of its group: what it repeats is not known.
+    kind = F.coalesce("kind", F.lit("perceptual"))
     is_other = passed & (F.col("stays_id") != F.col("sample_id"))
     return stays.withColumns(
         {
-            "reason": F.when(is_other, F.concat("kind", F.lit("_duplicate"))).otherwise(F.col("reason")),
+            "reason": F.when(is_other, F.concat(kind, F.lit("_duplicate"))).otherwise(F.col("reason")),
             "detail": F.when(is_other, F.col("stays_id")),
         }
-    )
+    ).select(*_CARRIED, "group_id", "reason", "detail")
 
 
 def run(lake: Lake, config: Config) -> Counts:
@@ -81,34 +83,29 @@ def run(lake: Lake, config: Config) -> Counts:
     stage = f"{JOB.name}/{config.selection}"
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        came = _came_with(lake, batch).persist()
-        facts = _facts(lake, came).persist()
-        _audit(lake, came, facts)
-        judged = judge(facts, rules).select(*_CARRIED, "group_id", "kind", "ingested_at", "reason")
-        verdicts = keep_one_of_each_group(judged, _kept(lake, judged, config.selection)).select(*_CARRIED, *_VERDICT)
-        ours = verdicts.join(F.broadcast(batch.select("sample_id")), on="sample_id", how="left_semi").persist()
-        chosen, turned_away = ours.where(F.col("reason").isNull()), ours.where(F.col("reason").isNotNull())
+        pairs = came_with(lake.read(PAIRS), batch).select("sample_id", "alt_text", "source", "source_uid")
+        with persisted(pairs) as came, persisted(_facts(lake, came)) as facts:
+            _audit(lake, came, facts)
+            judged = judge(facts, rules).select(*_CARRIED, "group_id", "kind", "ingested_at", "reason")
+            verdicts = keep_one_of_each_group(judged, _kept(lake, judged, config.selection))
+            here = F.broadcast(batch.select("sample_id"))
+            with persisted(verdicts.join(here, on="sample_id", how="left_semi")) as ours:
+                return write(ours, batch, txn)
+
+    def write(verdicts: DataFrame, batch: DataFrame, txn: Txn) -> Counts:
+        chosen, turned_away = verdicts.where(F.col("reason").isNull()), verdicts.where(F.col("reason").isNotNull())
         counts = {"selected": chosen.count(), "rejected": turned_away.count()}
         reject(lake, REJECTS, turned_away.withColumnRenamed("sample_id", "row_id"), stage=stage, txn=txn)
         _write_samples(lake, batch, chosen, txn)
-        members = chosen.select("sample_id", F.lit(config.selection).alias("selection"))
-        members = members.withColumn("filter_hash", F.lit(digest_of(rules)))
+        about = {"selection": F.lit(config.selection), "filter_hash": F.lit(digest_of(rules))}
+        members = chosen.select("sample_id", "group_id").withColumns(about)
         lake.append(SELECTIONS, _new_members(lake, members, config.selection), txn=txn)
-        for kept in (ours, facts, came):
-            kept.unpersist()
         return {"rows": sum(counts.values()), **counts}
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
     checkpoint = lake.checkpoint(f"{JOB.name}/{config.selection}")
     progress = Progress(JOB.name, total=lake.backlog(PAIRS, checkpoint))
     return run_increments(pairs, each, checkpoint=checkpoint, progress=progress)
-
-
-def _came_with(lake: Lake, batch: DataFrame) -> DataFrame:
-    """Return all pairs that came in when those of ``batch`` did, without images: which stays is judged over all."""
-    first, last = batch.agg(F.min("ingested_at"), F.max("ingested_at")).collect()[0]
-    together = lake.read(PAIRS).where(F.col("ingested_at").between(F.lit(first), F.lit(last)))
-    return together.select("sample_id", "alt_text", "source", "source_uid")
 
 
 def _facts(lake: Lake, came: DataFrame) -> DataFrame:
@@ -121,7 +118,9 @@ def _facts(lake: Lake, came: DataFrame) -> DataFrame:
 def _audit(lake: Lake, came: DataFrame, facts: DataFrame) -> None:
     """Raise JoinAuditFailed unless all of ``came``, but what measure_pairs has turned away, is in ``facts`` once."""
     rows, ids = facts.agg(F.count("*"), F.count_distinct("sample_id")).collect()[0]
-    if rows == ids == came.count():
+    if rows != ids:
+        raise JoinAuditFailed(f"{rows - ids:,} of {rows:,} rows came twice: expected one of each sample_id")
+    if rows == came.count():
         return
     failed = lake.read(REJECTS).where(F.col("stage") == "measure_pairs").select(F.col("row_id").alias("sample_id"))
     left = came.join(F.broadcast(restrict(failed, came)), on="sample_id", how="left_anti")
@@ -131,12 +130,8 @@ def _audit(lake: Lake, came: DataFrame, facts: DataFrame) -> None:
 
 def _kept(lake: Lake, judged: DataFrame, selection: str) -> DataFrame:
     """Return ``group_id`` and ``kept_id`` of the groups in ``judged`` of which one is in the selection already."""
-    groups = lake.read(DUPLICATES).select("sample_id", "group_id")
-    repeats = judged.where(F.col("kind").isNotNull()).select("group_id").distinct()
-    members = groups.join(F.broadcast(repeats), on="group_id", how="left_semi")
-    selected = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
-    kept = members.join(F.broadcast(restrict(selected, members)), on="sample_id", how="inner")
-    return kept.withColumnRenamed("sample_id", "kept_id")
+    members = lake.read(SELECTIONS).where(F.col("selection") == selection).select("group_id", "sample_id")
+    return restrict(members, judged, key="group_id").groupBy("group_id").agg(F.min("sample_id").alias("kept_id"))
 
 
 def _write_samples(lake: Lake, batch: DataFrame, chosen: DataFrame, txn: Txn) -> None:
@@ -151,9 +146,10 @@ def _new_members(lake: Lake, members: DataFrame, selection: str) -> DataFrame:
 
 
 def _check_name(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
-    """Raise BadInput if the selection was made with another filter, in this version of the code or an earlier one."""
-    made = lake.read(SELECTIONS).where(F.col("selection") == selection).select("filter_hash").distinct().collect()
-    if {row.filter_hash for row in made} - {digest_of(rules)}:
+    """Raise BadInput if the selection was begun with another filter, in this version of the code or an earlier one."""
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", selection):
+        raise BadInput(f"bad --selection {selection!r}: expected letters, digits, dots, dashes and underscores")
+    if lake.settle(f"{JOB.name}/{selection}", digest_of(rules)) != digest_of(rules):
         raise BadInput(f"selection {selection!r} was made with another filter: give this one a name with --selection")
 
 

@@ -1,5 +1,8 @@
 """Joins by id that say so when they lose, double or miss rows; image bytes stay where they are."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -18,6 +21,27 @@ def only_new(lake: Lake, table: Table, rows: DataFrame, *, key: str = "sample_id
 def restrict(facts: DataFrame, rows: DataFrame, *, key: str = "sample_id") -> DataFrame:
     """Return the ``facts`` about ``rows``: only the ids of ``rows`` travel."""
     return facts.join(F.broadcast(rows.select(key)), on=key, how="left_semi")
+
+
+def came_with(rows: DataFrame, batch: DataFrame) -> DataFrame:
+    """Return the ``rows`` that came in when those of ``batch`` did: batches may cut what came in together.
+
+    Both have ``ingested_at``.
+    """
+    # In microseconds: Python's times without a zone are ambiguous for an hour a year.
+    micros = F.unix_micros("ingested_at")
+    first, last = batch.agg(F.min(micros), F.max(micros)).collect()[0]
+    return rows.where(F.col("ingested_at").between(F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))))
+
+
+@contextmanager
+def persisted(rows: DataFrame) -> Iterator[DataFrame]:
+    """Keep ``rows`` at the executors inside the block, once they were asked for."""
+    rows.persist()
+    try:
+        yield rows
+    finally:
+        rows.unpersist()
 
 
 def look_up(rows: DataFrame, facts: DataFrame, *, needs: str, key: str = "sample_id") -> DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -47,6 +48,14 @@ class Lake:
     def checkpoint(self, name: str) -> str:
         """Return where the stream called ``name`` keeps its place."""
         return f"{self.root}/_checkpoints/{name}"
+
+    def settle(self, name: str, text: str) -> str:
+        """Keep ``text`` under ``name`` as long as the lake lives, and return what is kept: the first that came."""
+        path = f"{self.root}/_settings/{name}"
+        kept = _read_text(self, path)
+        if kept is None:
+            _write_text(self, path, text)
+        return text if kept is None else kept
 
     def exists(self, table: Table) -> bool:
         """Say whether ``table`` was ever written."""
@@ -122,12 +131,14 @@ class Lake:
             self.spark.sql(table.create_statement(self.path(table), _PROPERTIES))
 
     def _clear_unmade(self, table: Table) -> None:
-        """Remove the log, without a commit in it, of a run that died while it made ``table``: to Spark it is a table.
+        """Remove the log without a commit of a run that died while it made ``table``: to Spark it is a table.
 
         A bucket has no such remains: there a commit is one object, all or nothing.
         """
         log = Path(self.path(table)) / "_delta_log"
-        if is_local(self.root) and log.is_dir() and list(log.parent.iterdir()) == [log]:
+        if not (is_local(self.root) and log.is_dir()) or any(log.glob("[0-9]*")):
+            return
+        if list(log.parent.iterdir()) == [log]:
             shutil.rmtree(log)
 
     def version(self, table: Table) -> int:
@@ -175,30 +186,30 @@ def open_lake(root: str, *, spark: SparkSession, tables: Iterable[Table], run_id
 
 
 def _check_format(lake: Lake) -> None:
-    text = read_local_mark(lake.root) if is_local(lake.root) else _read_remote(lake)
+    text = read_local_mark(lake.root) if is_local(lake.root) else _read_text(lake, f"{lake.root}/{MARK}")
     if text is None:
-        _write_mark(lake)
+        _write_text(lake, f"{lake.root}/{MARK}", mark_text())
     else:
         check_mark(text, lake.root)
 
 
-def _write_mark(lake: Lake) -> None:
+def _write_text(lake: Lake, path: str, line: str) -> None:
     if is_local(lake.root):
-        write_whole(Path(lake.root) / MARK, mark_text() + "\n")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(Path(path), line + "\n")
     else:
-        lake.spark.createDataFrame([(mark_text(),)], "value STRING").coalesce(1).write.text(f"{lake.root}/{MARK}")
+        lake.spark.createDataFrame([(line,)], "value STRING").coalesce(1).write.text(path)
 
 
-def _read_remote(lake: Lake) -> str | None:
-    from pyspark.errors import AnalysisException
-
+def _read_text(lake: Lake, path: str) -> str | None:
+    if is_local(lake.root):
+        return Path(path).read_text().strip() if Path(path).exists() else None
     try:
-        lines = lake.spark.read.text(f"{lake.root}/{MARK}").collect()
+        return str(lake.spark.read.text(path).collect()[0][0])
     except AnalysisException as error:
         if error.getCondition() == "PATH_NOT_FOUND":
             return None
         raise
-    return str(lines[0][0])
 
 
 def _sql_path(path: str) -> str:

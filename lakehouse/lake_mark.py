@@ -6,8 +6,8 @@ from pathlib import Path
 from lakehouse.errors import BadInput, NewerLake
 from lakehouse.lake_root import is_local
 
-FORMAT = 1
-"""Version of the tables' layout. A lake of a higher one is refused: older code would misread it."""
+FORMAT = 2
+"""Version of the tables' layout. A lake of another one is refused: it would be misread."""
 
 MARK = "_lakehouse.json"
 """Name of the file at the root of a lake."""
@@ -30,7 +30,7 @@ def read_local_mark(root: str) -> str | None:
 
 
 def check_mark(text: str, root: str) -> None:
-    """Raise NewerLake if newer code wrote the lake at ``root``, BadInput if ``text`` is no mark."""
+    """Raise NewerLake if newer code wrote the lake at ``root``, BadInput if older code did or ``text`` is no mark."""
     try:
         mark = json.loads(text)
     except ValueError:
@@ -41,6 +41,8 @@ def check_mark(text: str, root: str) -> None:
         raise NewerLake(
             f"{root!r} has format {mark['format']}, this version of the code knows up to {FORMAT}: update the code"
         )
+    if mark["format"] < FORMAT:
+        raise BadInput(f"{root!r} has format {mark['format']}, this version of the code {FORMAT}: build the lake anew")
 
 
 def check_lake(root: str) -> None:

@@ -26,7 +26,11 @@ SIGNALS = Table(
     columns=(
         _SAMPLE_ID,
         _IMAGE_ID,
-        Column("ingested_at", "TIMESTAMP", "When the pair came in: of two that repeat each other the earlier stays"),
+        Column(
+            "ingested_at",
+            "TIMESTAMP",
+            "When the pair came in: of those that repeat each other the first that passes stays",
+        ),
         Column("web_tags", "ARRAY<STRING>", "Tags that came with the image, in lower case; empty if there were none"),
         Column("words", "INT", "Words in the alt-text, split at white space"),
         Column("chars", "INT", "Characters in the alt-text, without white space at its ends"),
@@ -95,6 +99,7 @@ SELECTIONS = Table(
     columns=(
         Column("selection", "STRING", "Name of the choice"),
         _SAMPLE_ID,
+        Column("group_id", "STRING", "As in silver.duplicates: a selection holds one of each group"),
         Column("filter_hash", "STRING", "SHA-256, in hex, of the SQL that chose it: one selection, one filter"),
         _RUN_ID,
     ),

@@ -1,12 +1,12 @@
-"""Which of several look-alikes stays: the earliest, and everything that repeats it, directly or not, points to it."""
+"""Which pairs are of one group: all that repeat the same first one, directly or through others."""
 
 from collections.abc import Iterable, Mapping
 
 
 def roots(repeats: Iterable[tuple[str, str]], known: Mapping[str, str]) -> dict[str, str]:
-    """Return pair -> the last of the chain of earlier pairs, for every ``(pair, earlier pair)`` of ``repeats``.
+    """Return pair -> the first of its group for every ``(pair, earlier pair)`` of ``repeats``.
 
-    ``known`` are chains that were resolved before. Each pair may stand once, and always points to an earlier one, so
+    ``known`` are pairs whose first was found before. Each pair may stand once, and always points to an earlier one, so
     that there is no circle.
 
     >>> roots([("c", "b"), ("b", "a")], known={"a": "z"})

@@ -15,7 +15,7 @@ from lakehouse.sources.chunks import chunks
 from lakehouse.sources.columns import FILE_NAME, Columns, find
 from lakehouse.sources.names import IMAGE_ENDINGS, OTHER_IMAGES, ending, is_hidden
 from lakehouse.sources.source_row import Caption, Limits, SourceRow, pair_of, to_batches
-from lakehouse.sources.storage import first_line, listed, open_root, open_stream
+from lakehouse.sources.storage import NO_FILE, first_line, listed, open_root, open_stream
 
 CAPTION_FIELDS: Final = ("alt_text", "url", "licence", "metadata", "reason", "detail")
 """The columns of a line that make a Caption."""
@@ -29,8 +29,15 @@ _LINES_PER_BATCH = 4096
 
 def captions_files(root: str, folders: Iterable[list[tuple[str, int]]], columns: Columns, limits: Limits) -> list[str]:
     """Return the captions file of each folder that has one; raise BadInput where a file so named names no images."""
-    chosen = (choose_captions(name for name, _ in folder) for folder in folders)
-    return [name for name in chosen if name and _names_images(root, name, columns, limits)]
+    found = []
+    for sizes in map(dict, folders):
+        name = choose_captions(sizes)
+        if name is not None and sizes[name] == NO_FILE:
+            # A pipe would be waited for until somebody writes into it.
+            raise BadInput(f"cannot read {name!r} of {root!r}: a broken link, a pipe, or a name not UTF-8")
+        if name and _names_images(root, name, columns, limits):
+            found.append(name)
+    return found
 
 
 def caption_lines(spark: SparkSession, root: str, names: list[str], columns: Columns, limits: Limits) -> DataFrame:

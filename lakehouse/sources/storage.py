@@ -101,6 +101,9 @@ def open_stream(files: Any, path: str) -> Any:
 
 def read_up_to(files: Any, path: str, size: int) -> bytes | None:
     """Return the file's bytes, at most ``size`` of them, or None if there is no such file."""
+    # A pipe would be waited for until somebody writes into it.
+    if isinstance(files, pafs.LocalFileSystem) and not os.path.isfile(path):
+        return None
     try:
         with files.open_input_stream(path, compression=None) as stream:
             return bytes(stream.read(size))

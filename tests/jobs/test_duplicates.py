@@ -1,41 +1,59 @@
 """Of pairs that repeat one another, the first that the filter lets through stays, however they came and were cut."""
 
-import json
+import io
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from delta.tables import DeltaTable
 from PIL import Image
 from pyspark.sql import functions as F
 
-from jobs import dedup_pairs, ingest_pairs, measure_pairs, select_pairs
+from jobs import dedup_pairs, select_pairs
 from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.lake import Lake
+from lakehouse.sources.source_row import ARROW_ROW
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS
-from schemas.silver import DUPLICATES, SELECTIONS
+from schemas.silver import DUPLICATES, SELECTIONS, SIGNALS
 from tests.jobs.pictures import picture
 from udfs import filters
+from udfs.check import check
+from udfs.image_check import Limits
+from udfs.measure import measure
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
-def write(folder: Path, pictures: Mapping[str, tuple[Image.Image, str]]) -> Path:
-    """Write pictures with their texts, by file name."""
-    folder.mkdir(parents=True)
-    for name, (image, _) in pictures.items():
-        image.save(folder / name)
-    lines = [json.dumps({"file_name": name, "text": text}) for name, (_, text) in pictures.items()]
-    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
+Pictures = Mapping[str, tuple[Image.Image, str]]
+"""Name -> picture and text."""
 
 
-def take_in(lake: Lake, folder: Path) -> None:
-    ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, str(folder)))
+def take_in(lake: Lake, pictures: Pictures) -> None:
+    """Put pairs and their signals into the lake, as ingest_pairs and measure_pairs do but without their streams."""
+    rows = [
+        {"source": "here", "source_uid": name, "image": png(image), "alt_text": text}
+        for name, (image, text) in pictures.items()
+    ]
+    batch = pa.RecordBatch.from_pylist(rows, ARROW_ROW)
+    (checked,) = check([batch], Limits())
+    assert set(checked["reason"].to_pylist()) == {None}
+    now = pa.array([datetime.now(UTC)] * len(rows), pa.timestamp("us", tz="UTC"))
+    pairs = checked.drop_columns(["reason", "detail"]).append_column("ingested_at", now)
+    signals = measure(pairs).drop_columns(["reason", "detail"])
+    for table, batch in ((PAIRS, pairs), (SIGNALS, signals)):
+        lake.append(table, lake.spark.createDataFrame(pa.Table.from_batches([batch])))
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def curate(lake: Lake, selection: str = "default", where: str = "") -> dict[str, int]:
-    measure_pairs.JOB.run(lake, measure_pairs.Config(lake.root))
     dedup_pairs.JOB.run(lake, dedup_pairs.Config(lake.root))
     return dict(select_pairs.JOB.run(lake, select_pairs.Config(lake.root, selection, where=where)))
 
@@ -65,10 +83,10 @@ def darker(number: int, by: int) -> Image.Image:
     return picture(number).point(lambda value: max(value - by, 0))
 
 
-def test_an_original_stays_where_its_thumbnail_came_first(lake: Lake, tmp_path: Path) -> None:
-    take_in(lake, write(tmp_path / "one", {"thumb.png": (small(1), "A small kite"), "b.png": (picture(2), "A boat")}))
-    take_in(lake, write(tmp_path / "two", {"kite.png": (picture(1), "A kite at the beach")}))
-    take_in(lake, write(tmp_path / "three", {"copy.png": (darker(1, 2), "A kite again")}))
+def test_an_original_stays_where_its_thumbnail_came_first(lake: Lake) -> None:
+    take_in(lake, {"thumb.png": (small(1), "A small kite"), "b.png": (picture(2), "A boat")})
+    take_in(lake, {"kite.png": (picture(1), "A kite at the beach")})
+    take_in(lake, {"copy.png": (darker(1, 2), "A kite again")})
     curate(lake)
     groups = {row.group_id for row in lake.read(DUPLICATES).where(F.col("kind").isNotNull()).collect()}
     assert names(lake, groups) == ["thumb.png"], "the thumbnail is what the others repeat"
@@ -91,12 +109,11 @@ def test_what_stays_does_not_depend_on_how_often_the_jobs_ran(open_at: Callable[
             "b3.png": (picture(3), "The tree again"),
         },
     ]
-    folders = [write(tmp_path / str(number), wave) for number, wave in enumerate(waves)]
     at_once, in_waves = open_at(tmp_path / "at_once"), open_at(tmp_path / "in_waves")
-    for folder in folders:
-        take_in(in_waves, folder)
+    for wave in waves:
+        take_in(in_waves, wave)
         curate(in_waves)
-        take_in(at_once, folder)
+        take_in(at_once, wave)
     curate(at_once)
     assert selected(at_once) == selected(in_waves)
     assert turned_away(at_once) == turned_away(in_waves)
@@ -106,9 +123,9 @@ def test_what_stays_does_not_depend_on_how_often_the_jobs_ran(open_at: Callable[
     assert len(selected(at_once)) == 3
 
 
-def test_a_worn_text_is_placed_by_the_images_that_came_before(lake: Lake, tmp_path: Path) -> None:
+def test_a_worn_text_is_placed_by_the_images_that_came_before(lake: Lake) -> None:
     worn = {f"{number}.png": (picture(number), "Clip art") for number in range(4)}
-    take_in(lake, write(tmp_path / "one", worn | {"0b.png": (darker(0, 2), "Clip art")}))
+    take_in(lake, worn | {"0b.png": (darker(0, 2), "Clip art")})
     counts = curate(lake, selection="few", where="text_place <= 3")
     assert sorted(row.text_place for row in lake.read(DUPLICATES).where(F.col("kind").isNull()).collect()) == [
         1,
@@ -117,26 +134,34 @@ def test_a_worn_text_is_placed_by_the_images_that_came_before(lake: Lake, tmp_pa
         4,
     ]
     assert counts == {"rows": 5, "selected": 3, "rejected": 2}
-    take_in(lake, write(tmp_path / "two", {"9.png": (picture(9), "Clip art")}))
+    take_in(lake, {"9.png": (picture(9), "Clip art")})
     assert curate(lake, selection="few", where="text_place <= 3") == {"rows": 1, "selected": 0, "rejected": 1}
 
 
-def test_pairs_that_were_not_compared_are_not_chosen(lake: Lake, tmp_path: Path) -> None:
-    take_in(lake, write(tmp_path / "one", {"a.png": (picture(1), "A kite")}))
+def test_pairs_that_were_not_compared_are_not_chosen(lake: Lake) -> None:
+    take_in(lake, {"a.png": (picture(1), "A kite")})
     curate(lake)
-    take_in(lake, write(tmp_path / "two", {"b.png": (picture(2), "A boat")}))
-    measure_pairs.JOB.run(lake, measure_pairs.Config(lake.root))
+    take_in(lake, {"b.png": (picture(2), "A boat")})
     with pytest.raises(JoinAuditFailed, match="1 of 1 rows have no match by sample_id: run dedup_pairs first"):
         select_pairs.JOB.run(lake, select_pairs.Config(lake.root))
 
 
-def test_a_selection_keeps_its_filter(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    take_in(lake, write(tmp_path / "one", {"a.png": (picture(1), "A kite"), "b.png": (picture(2), "A boat by day")}))
+def test_what_came_together_is_measured_before_it_is_compared(lake: Lake) -> None:
+    take_in(lake, {"a.png": (picture(1), "A kite"), "b.png": (darker(1, 2), "A kite too")})
+    first = min(row.sample_id for row in lake.read(SIGNALS).select("sample_id").collect())
+    DeltaTable.forPath(lake.spark, lake.path(SIGNALS)).delete(F.col("sample_id") == first)
+    with pytest.raises(JoinAuditFailed, match="1 of 2 rows have no match by sample_id: run measure_pairs first"):
+        dedup_pairs.JOB.run(lake, dedup_pairs.Config(lake.root))
+
+
+def test_a_selection_keeps_its_filter(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_in(lake, {"a.png": (picture(1), "A kite"), "b.png": (picture(2), "A boat by day")})
     curate(lake)
     with pytest.raises(BadInput, match="selection 'default' was made with another filter: give this one a name"):
         curate(lake, where="words > 2")
-    assert curate(lake, selection="wordy", where="words > 2") == {"rows": 2, "selected": 1, "rejected": 1}
-    assert selected(lake, "wordy") == ["b.png"]
+    assert curate(lake, selection="wordy", where="words > 300") == {"rows": 2, "selected": 0, "rejected": 2}
+    with pytest.raises(BadInput, match="selection 'wordy' was made with another filter"):
+        curate(lake, selection="wordy", where="words > 2")
     monkeypatch.setattr(filters, "FILTERS", {"default": {"too_small": "least(width, height) >= 33"}})
     with pytest.raises(BadInput, match="selection 'default' was made with another filter"):
         curate(lake)

@@ -40,7 +40,8 @@ def test_the_run_is_written_into_every_row(lake: Lake, spark: SparkSession) -> N
 
 def test_rows_that_do_not_fit_are_refused_before_anything_is_written(lake: Lake, spark: SparkSession) -> None:
     with pytest.raises(
-        SchemaMismatch, match=r"cannot write silver\.selections: missing selection, filter_hash; unknown colour"
+        SchemaMismatch,
+        match=r"cannot write silver\.selections: missing selection, group_id, filter_hash; unknown colour",
     ):
         lake.append(SELECTIONS, spark.createDataFrame([("a", "red")], "sample_id STRING, colour STRING"))
     assert not lake.exists(SELECTIONS)
@@ -74,6 +75,18 @@ def test_a_newer_lake_is_refused(open_at: Callable[[Path], Lake], tmp_path: Path
     (tmp_path / "lake" / "_lakehouse.json").write_text(json.dumps({"format": FORMAT + 1}))
     with pytest.raises(NewerLake, match=f"has format {FORMAT + 1}, this version of the code knows up to {FORMAT}"):
         open_at(tmp_path / "lake")
+
+
+def test_an_older_lake_is_refused(open_at: Callable[[Path], Lake], tmp_path: Path) -> None:
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake" / "_lakehouse.json").write_text(json.dumps({"format": FORMAT - 1}))
+    with pytest.raises(BadInput, match=f"this version of the code {FORMAT}: build the lake anew"):
+        open_at(tmp_path / "lake")
+
+
+def test_what_was_settled_first_stays(lake: Lake) -> None:
+    assert [lake.settle("job/one", text) for text in ("a", "b")] == ["a", "a"]
+    assert lake.settle("job/two", "b") == "b"
 
 
 def test_a_stream_of_a_missing_table_says_which_job_makes_it(lake: Lake) -> None:

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from PIL import Image
 
+from lakehouse.lake_mark import mark_text
 from notebooks.execute import execute, main, notebooks
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS
@@ -61,7 +62,7 @@ def test_a_cell_that_fails_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "lake").mkdir()
-    (tmp_path / "lake" / "_lakehouse.json").write_text('{"format": 1}\n')
+    (tmp_path / "lake" / "_lakehouse.json").write_text(mark_text())
     bad = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0", id="halves")])
     nbformat.write(bad, tmp_path / "bad.ipynb")
     monkeypatch.setattr("notebooks.execute.notebooks", lambda: [tmp_path / "bad.ipynb"])

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import evaluate_clip, ingest_pairs, measure_pairs, query_lakehouse, train_clip
-from lakehouse.lake_mark import MARK, mark_text
+from lakehouse.lake_mark import FORMAT, MARK, mark_text
 from lakehouse.lock import hold
 from lakehouse.small_rows import read_rows
 from schemas.bronze import PAIRS
@@ -167,11 +167,12 @@ def test_a_lake_of_newer_code_is_left_alone(spark: "SparkSession", tmp_path: Pat
         call(train_clip.JOB.main, "--lake", tmp_path),
     ):
         assert (
-            said.error == f"error: '{tmp_path}' has format 99, this version of the code knows up to 1: update the code"
+            said.error
+            == f"error: '{tmp_path}' has format 99, this version of the code knows up to {FORMAT}: update the code"
         )
     assert not (tmp_path / "ops").exists()
     (tmp_path / "_lakehouse.json").write_text("what?")
-    assert 'expected {"format": 1}' in call(measure_pairs.JOB.main, "--lake", tmp_path).error
+    assert f"expected {mark_text()}" in call(measure_pairs.JOB.main, "--lake", tmp_path).error
 
 
 def test_a_second_job_on_the_lake_is_told_of_the_first(spark: "SparkSession", tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ TEXTS = ["plain", 'with, a "comma"', "two\nlines", "", None, "Größe 漢字 �
 def asked(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with texts that are hard to print, in ``ops.rejects.detail``."""
     root = tmp_path_factory.mktemp("asked")
-    (root / "_lakehouse.json").write_text('{"format": 1}')
+    (root / "_lakehouse.json").write_text(mark_text())
     row: dict[str, Any] = {"stage": "ask", "reason": "bad_utf8", "source": None, "source_uid": None, "run_id": "r"}
     row |= {"raw": b"\x00\xff\n", "rejected_at": datetime(2026, 1, 1, tzinfo=UTC)}
     rows = [row | {"row_id": f"{number:02}", "detail": text} for number, text in enumerate(TEXTS)]
@@ -368,7 +368,7 @@ def test_questions_come_in_many_shapes(sql: str, asked: Path) -> None:
 
 @pytest.mark.spark
 def test_a_lake_without_tables_says_that_there_are_none(spark: "SparkSession", tmp_path: Path) -> None:
-    (tmp_path / "_lakehouse.json").write_text('{"format": 1}')
+    (tmp_path / "_lakehouse.json").write_text(mark_text())
     assert "(tables: none yet)" in ask(tmp_path, "SELECT * FROM ops.rejects").error
     assert ask(tmp_path, "SELECT 1 AS a", "--format", "json").out == '{"a": 1}\n'
     (tmp_path / "_lakehouse.json").unlink()

@@ -55,7 +55,7 @@ class Funnel:
         return [
             Stage("Read from the sources", self.read),
             Stage("In bronze", self.pairs, f"{count(self.rejected_at_ingest)} turned away at ingest"),
-            Stage("Through the filter", self.pairs - by_filter, f"{count(by_filter)} stopped by the filter"),
+            Stage("Through the filter", self.selected + self.duplicates, f"{count(by_filter)} stopped by the filter"),
             Stage("Selected", self.selected, f"{count(self.duplicates)} repeat a pair that stays"),
             Stage("Described", self.described, _behind(self.selected, self.described, "described")),
             Stage("Published", self.published, _behind(self.described, self.published, "published")),

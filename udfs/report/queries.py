@@ -70,7 +70,8 @@ FUNNEL: Final = Query(
     (SELECT count(*) FROM ops.rejects WHERE stage = concat('select_pairs/', :selection)
         AND reason IN ('exact_duplicate', 'perceptual_duplicate')) AS duplicates,
     (SELECT count(*) FROM silver.selections WHERE selection = :selection) AS selected,
-    (SELECT count(*) FROM ops.rejects WHERE stage = concat('select_pairs/', :selection)) AS rejected_at_selection,
+    (SELECT count(*) FROM ops.rejects WHERE stage IN ('measure_pairs', concat('select_pairs/', :selection)))
+        AS rejected_at_selection,
     (SELECT count(DISTINCT sample_id) FROM silver.descriptions) AS described,
     (SELECT count(*) FROM gold.training) AS published""",
     needs=("bronze.pairs",),

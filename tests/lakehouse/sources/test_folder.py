@@ -40,8 +40,10 @@ def test_sidecars_give_text_or_say_what_is_wrong(spark: SparkSession, tmp_path: 
             "big.txt": b"big",
             ".hidden.png": image(9),
             "__MACOSX/1.png": image(9),
+            "pipe.png": image(10),
         },
     )
+    os.mkfifo(root / "pipe.txt")
     stream = open_source(spark, str(root), limits=Limits(member_bytes=8000, text_bytes=2000))
     assert stream.schema == SOURCE_ROW
     rows = by_uid(read_new(stream, tmp_path / "checkpoint"))
@@ -51,6 +53,7 @@ def test_sidecars_give_text_or_say_what_is_wrong(spark: SparkSession, tmp_path: 
         "café %20.webp": "Müll",
         "_italy.gif": "Italy",
         "none.png": "missing_caption",
+        "pipe.png": "missing_caption",
         "bad.png": "bad_utf8",
         "list.png": "bad_metadata",
         "long.png": "too_many_bytes",
@@ -61,6 +64,13 @@ def test_sidecars_give_text_or_say_what_is_wrong(spark: SparkSession, tmp_path: 
     assert (second["image"], second["url"], second["licence"]) == (image(2, kind="JPEG"), "http://x/1", "CC0")
     assert json.loads(second["metadata"]) == {"tags": ["bird"]}
     assert count_hint(spark, str(root), "folder") == len(rows)
+
+
+def test_a_captions_file_that_is_a_pipe_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    put(tmp_path, **{"1.png": image(1)})
+    os.mkfifo(tmp_path / "metadata.jsonl")
+    with pytest.raises(BadInput, match=r"cannot read 'metadata\.jsonl' of .*: a broken link, a pipe"):
+        open_source(spark, str(tmp_path))
 
 
 def test_captions_files_are_joined_by_name(spark: SparkSession, tmp_path: Path) -> None:
