@@ -149,7 +149,7 @@ class Lake:
     def register(self) -> list[str]:
         """Make SQL see every table by its name (``gold.captions``) and return the names.
 
-        A name that stood for another lake's table in this session stands for this one's now.
+        A name that stood for another lake's table stands for this one's now.
         """
         there = [table for table in self.tables.values() if self.exists(table)]
         for layer in sorted({table.layer for table in there}):
@@ -166,7 +166,7 @@ class Lake:
         is_passing = self.spark.conf.get("spark.sql.catalogImplementation") == "in-memory"
         if is_passing and self.spark.catalog.tableExists(name):
             if self.spark.catalog.getTable(name).tableType != "EXTERNAL":
-                raise BadInput(f"{name} is a table of this session's own: drop it, or ask in another session")
+                raise BadInput(f"the catalog has a table {name} that is no lake's: drop it, or start Spark anew")
             self.spark.sql(f"DROP TABLE {name}")
 
     def _conform(self, table: Table, rows: DataFrame) -> DataFrame:
