@@ -1,5 +1,6 @@
 """bronze.pairs, silver.signals, silver.duplicates -> silver.selections, silver.samples: keep what a filter lets by."""
 
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from schemas import TABLES
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DUPLICATES, SAMPLES, SELECTIONS, SIGNALS
-from udfs.filters import digest_of, rules_of
+from udfs.filters import rules_of
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def run(lake: Lake, config: Config) -> Counts:
     rules = rules_of(config.filter, config.where)
     _check(lake, rules)
     _check_name(lake, config.selection, rules)
+    # What the selection is called in ops.rejects, and where it keeps its filter and its place in the stream.
     stage = f"{JOB.name}/{config.selection}"
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
@@ -95,15 +97,15 @@ def run(lake: Lake, config: Config) -> Counts:
     def write(verdicts: DataFrame, batch: DataFrame, txn: Txn) -> Counts:
         chosen, turned_away = verdicts.where(F.col("reason").isNull()), verdicts.where(F.col("reason").isNotNull())
         counts = {"selected": chosen.count(), "rejected": turned_away.count()}
+        lake.settle(stage, json.dumps(dict(rules)))
         reject(lake, REJECTS, turned_away.withColumnRenamed("sample_id", "row_id"), stage=stage, txn=txn)
         _write_samples(lake, batch, chosen, txn)
-        about = {"selection": F.lit(config.selection), "filter_hash": F.lit(digest_of(rules))}
-        members = chosen.select("sample_id", "group_id").withColumns(about)
+        members = chosen.select("sample_id", "group_id", F.lit(config.selection).alias("selection"))
         lake.append(SELECTIONS, _new_members(lake, members, config.selection), txn=txn)
         return {"rows": sum(counts.values()), **counts}
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
-    checkpoint = lake.checkpoint(f"{JOB.name}/{config.selection}")
+    checkpoint = lake.checkpoint(stage)
     progress = Progress(JOB.name, total=lake.backlog(PAIRS, checkpoint))
     return run_increments(pairs, each, checkpoint=checkpoint, progress=progress)
 
@@ -149,7 +151,8 @@ def _check_name(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
     """Raise BadInput if the selection was begun with another filter, in this version of the code or an earlier one."""
     if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", selection):
         raise BadInput(f"bad --selection {selection!r}: expected letters, digits, dots, dashes and underscores")
-    if lake.settle(f"{JOB.name}/{selection}", digest_of(rules)) != digest_of(rules):
+    begun_with = lake.setting(f"{JOB.name}/{selection}")
+    if begun_with not in (None, json.dumps(dict(rules))):
         raise BadInput(f"selection {selection!r} was made with another filter: give this one a name with --selection")
 
 

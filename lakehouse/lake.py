@@ -49,13 +49,14 @@ class Lake:
         """Return where the stream called ``name`` keeps its place."""
         return f"{self.root}/_checkpoints/{name}"
 
-    def settle(self, name: str, text: str) -> str:
-        """Keep ``text`` under ``name`` as long as the lake lives, and return what is kept: the first that came."""
-        path = f"{self.root}/_settings/{name}"
-        kept = _read_text(self, path)
-        if kept is None:
-            _write_text(self, path, text)
-        return text if kept is None else kept
+    def setting(self, name: str) -> str | None:
+        """Return the line that is kept under ``name``; None where there is none."""
+        return _read_text(self, f"{self.root}/_settings/{name}")
+
+    def settle(self, name: str, line: str) -> None:
+        """Keep ``line`` under ``name`` as long as the lake lives, unless there is one already."""
+        if self.setting(name) is None:
+            _write_text(self, f"{self.root}/_settings/{name}", line)
 
     def exists(self, table: Table) -> bool:
         """Say whether ``table`` was ever written."""

@@ -100,7 +100,6 @@ SELECTIONS = Table(
         Column("selection", "STRING", "Name of the choice"),
         _SAMPLE_ID,
         Column("group_id", "STRING", "As in silver.duplicates: a selection holds one of each group"),
-        Column("filter_hash", "STRING", "SHA-256, in hex, of the SQL that chose it: one selection, one filter"),
         _RUN_ID,
     ),
 )

@@ -1,7 +1,5 @@
 """Named filters, in SQL over what was measured of a pair: reason -> what must hold; the first that fails is given."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,8 +31,3 @@ def rules_of(name: str, where: str = "") -> Mapping[str, str]:
     if name not in FILTERS:
         raise BadInput(f"unknown filter {name!r}: expected one of {', '.join(FILTERS)}")
     return {**FILTERS[name], "by_request": where} if where else FILTERS[name]
-
-
-def digest_of(rules: Mapping[str, str]) -> str:
-    """Return the SHA-256, in hex, of ``rules`` in their order: what tells one filter from another."""
-    return hashlib.sha256(json.dumps(list(rules.items())).encode()).hexdigest()

@@ -5,5 +5,5 @@ from pyspark.sql import DataFrame, SparkSession
 
 def members(spark: SparkSession, *ids: str) -> DataFrame:
     """Return rows of ``silver.selections``: these samples, chosen by one filter."""
-    rows = [("default", name, name, "0" * 64) for name in ids]
-    return spark.createDataFrame(rows, "selection STRING, sample_id STRING, group_id STRING, filter_hash STRING")
+    rows = [("default", name, name) for name in ids]
+    return spark.createDataFrame(rows, "selection STRING, sample_id STRING, group_id STRING")
