@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from lakehouse.errors import BadInput
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
-from lakehouse.joins import audit_look_up, came_with, only_new, persisted, restrict
+from lakehouse.joins import audit_look_up, came_with, only_new, restrict
 from lakehouse.lake import Lake, Txn
+from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from schemas import TABLES
 from schemas.bronze import PAIRS

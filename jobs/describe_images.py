@@ -15,6 +15,7 @@ from lakehouse.job import Job
 from lakehouse.joins import only_new
 from lakehouse.lake import Lake, Txn
 from lakehouse.ledger import ask_once, request_key, unanswered
+from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from schemas import TABLES
@@ -111,15 +112,14 @@ def failures_of(model: str) -> str:
 
 
 def _write_descriptions(lake: Lake, responses: DataFrame, model: str, txn: Txn) -> Counts:
-    texts = read_descriptions(only_new(lake, DESCRIPTIONS, responses, key="request_key")).persist()
-    good = texts.where(F.col("reason").isNull()).drop("reason", "detail")
-    bad = texts.where(F.col("reason").isNotNull()).withColumnRenamed("sample_id", "row_id")
-    counts = {"described": good.count(), "rejected": bad.count()}
-    if counts["rejected"]:
-        reject(lake, REJECTS, bad.withColumnRenamed("request_key", "source_uid"), stage=failures_of(model), txn=txn)
-    lake.append(DESCRIPTIONS, good, txn=txn)
-    texts.unpersist()
-    return {"rows": sum(counts.values()), **counts}
+    with persisted(read_descriptions(only_new(lake, DESCRIPTIONS, responses, key="request_key"))) as texts:
+        good = texts.where(F.col("reason").isNull()).drop("reason", "detail")
+        bad = texts.where(F.col("reason").isNotNull()).withColumnRenamed("sample_id", "row_id")
+        counts = {"described": good.count(), "rejected": bad.count()}
+        if counts["rejected"]:
+            reject(lake, REJECTS, bad.withColumnRenamed("request_key", "source_uid"), stage=failures_of(model), txn=txn)
+        lake.append(DESCRIPTIONS, good, txn=txn)
+        return {"rows": sum(counts.values()), **counts}
 
 
 def _plan(lake: Lake, model: str, prompt: Prompt) -> Counts:

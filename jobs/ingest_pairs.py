@@ -15,6 +15,7 @@ from lakehouse.job import Job
 from lakehouse.joins import restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.lake_root import normal_root
+from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from lakehouse.sources import Columns, count_hint, open_source
@@ -60,8 +61,13 @@ def run(lake: Lake, config: Config) -> Counts:
     image_limits = Limits(seconds=config.max_seconds, memory_mb=config.max_memory_mb, pixels=config.max_pixels)
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        checked = check_pairs(batch, image_limits).persist()
-        verdicts = _without_doubles(lake, checked).persist()
+        with (
+            persisted(check_pairs(batch, image_limits)) as checked,
+            persisted(_without_doubles(lake, checked)) as verdicts,
+        ):
+            return take(checked, verdicts, txn)
+
+    def take(checked: DataFrame, verdicts: DataFrame, txn: Txn) -> Counts:
         good = verdicts.where(F.col("reason").isNull())
         bad = verdicts.where(F.col("reason").isNotNull())
         counts = {"read": verdicts.count(), "ingested": good.count(), "rejected": bad.count()}
@@ -71,8 +77,6 @@ def run(lake: Lake, config: Config) -> Counts:
         sound = checked.where(F.col("reason").isNull()).drop("reason", "detail")
         kept = sound.join(F.broadcast(good.select(*_PLACE)), on=_PLACE, how="left_semi")
         lake.append(PAIRS, kept.withColumn("ingested_at", F.current_timestamp()), txn=txn)
-        verdicts.unpersist()
-        checked.unpersist()
         return {"rows": counts["read"], **counts}
 
     # Who asks why nothing was rejected should get an empty answer, not a missing table.

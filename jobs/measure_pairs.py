@@ -11,6 +11,7 @@ from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import only_new
 from lakehouse.lake import Lake, Txn
+from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from schemas import TABLES
@@ -39,15 +40,14 @@ def run(lake: Lake, config: Config) -> Counts:
     """Measure what is new."""
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        measured = measure_pairs(only_new(lake, SIGNALS, batch)).persist()
-        good = measured.where(F.col("reason").isNull()).drop("reason", "detail")
-        bad = measured.where(F.col("reason").isNotNull()).withColumnRenamed("sample_id", "row_id")
-        counts = {"measured": good.count(), "rejected": bad.count()}
-        if counts["rejected"]:
-            reject(lake, REJECTS, bad, stage=JOB.name, txn=txn)
-        lake.append(SIGNALS, good, txn=txn)
-        measured.unpersist()
-        return {"rows": counts["measured"], **counts}
+        with persisted(measure_pairs(only_new(lake, SIGNALS, batch))) as measured:
+            good = measured.where(F.col("reason").isNull()).drop("reason", "detail")
+            bad = measured.where(F.col("reason").isNotNull()).withColumnRenamed("sample_id", "row_id")
+            counts = {"measured": good.count(), "rejected": bad.count()}
+            if counts["rejected"]:
+                reject(lake, REJECTS, bad, stage=JOB.name, txn=txn)
+            lake.append(SIGNALS, good, txn=txn)
+            return {"rows": counts["measured"], **counts}
 
     pairs = lake.stream(PAIRS, batch_bytes=config.batch_mb << 20, needs="ingest_pairs")
     checkpoint = lake.checkpoint(JOB.name)

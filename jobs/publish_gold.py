@@ -17,6 +17,7 @@ from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
 from lakehouse.joins import audit_look_up, look_up, restrict
 from lakehouse.lake import Lake, Txn
+from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from lakehouse.session import row_groups_of
@@ -101,17 +102,19 @@ def run(lake: Lake, config: Config) -> Counts:
         raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        described = _described(lake, batch, config, prompt_hash).persist()
-        pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
-        lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=("request_key",), txn=txn)
-        rows = training_rows(described, config, vocabulary=vocabulary, positions=positions).persist()
-        counts = {"published": rows.where(F.col("reason").isNull()).count(), "rejected": _turn_away(lake, rows, txn)}
+        with persisted(_described(lake, batch, config, prompt_hash)) as described:
+            pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
+            lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=("request_key",), txn=txn)
+            made = training_rows(described, config, vocabulary=vocabulary, positions=positions)
+            with persisted(made) as rows:
+                return {"rows": batch.count(), **write(rows, txn)}
+
+    def write(rows: DataFrame, txn: Txn) -> Counts:
         readable = rows.where(F.col("reason").isNull()).drop("reason")
+        counts = {"published": readable.count(), "rejected": _turn_away(lake, rows, txn)}
         with row_groups_of(rows.sparkSession, config.row_group), row_groups_of(lake.spark, config.row_group):
             lake.upsert(TRAINING, readable, key="sample_id", unless_same=_TRAINING_FROM, txn=txn)
-        rows.unpersist()
-        described.unpersist()
-        return {"rows": batch.count(), **counts}
+        return counts
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
     checkpoint = lake.checkpoint(f"{JOB.name}/{_place(lake, config, prompt_hash, vocabulary)}")

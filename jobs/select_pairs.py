@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.increments import Counts, run_increments
 from lakehouse.job import Job
-from lakehouse.joins import audit_look_up, came_with, only_new, persisted, restrict
+from lakehouse.joins import audit_look_up, came_with, only_new, restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.outcome import cause
+from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from schemas import TABLES

@@ -1,8 +1,5 @@
 """Joins by id that say so when they lose, double or miss rows; image bytes stay where they are."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -32,16 +29,6 @@ def came_with(rows: DataFrame, batch: DataFrame) -> DataFrame:
     micros = F.unix_micros("ingested_at")
     first, last = batch.agg(F.min(micros), F.max(micros)).collect()[0]
     return rows.where(F.col("ingested_at").between(F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))))
-
-
-@contextmanager
-def persisted(rows: DataFrame) -> Iterator[DataFrame]:
-    """Keep ``rows`` at the executors inside the block, once they were asked for."""
-    rows.persist()
-    try:
-        yield rows
-    finally:
-        rows.unpersist()
 
 
 def look_up(rows: DataFrame, facts: DataFrame, *, needs: str, key: str = "sample_id") -> DataFrame:

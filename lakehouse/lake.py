@@ -14,6 +14,7 @@ from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
 from lakehouse.lake_mark import FORMAT, MARK, check_mark, mark_text, read_local_mark
 from lakehouse.lake_root import is_local, normal_root
+from lakehouse.persisted import persisted
 from lakehouse.table import Table
 
 _PROPERTIES = {"delta.enableChangeDataFeed": "true", "lakehouse.format": str(FORMAT)}
@@ -107,10 +108,9 @@ class Lake:
         known = self.read(table).select(key, *unless_same).join(F.broadcast(rows.select(key)), on=key, how="left_semi")
         self.append(table, rows.join(F.broadcast(known.select(key)), on=key, how="left_anti"), txn=txn)
         same = known.join(F.broadcast(rows.select(key, *unless_same)), on=[key, *unless_same], how="left_semi")
-        changed = known.join(same, on=key, how="left_anti").select(key).persist()
-        if not changed.isEmpty():
-            self._replace(table, rows.join(F.broadcast(changed), on=key, how="left_semi"), key, txn)
-        changed.unpersist()
+        with persisted(known.join(same, on=key, how="left_anti").select(key)) as changed:
+            if not changed.isEmpty():
+                self._replace(table, rows.join(F.broadcast(changed), on=key, how="left_semi"), key, txn)
 
     def _replace(self, table: Table, rows: DataFrame, key: str, txn: Txn) -> None:
         settings = {"txnAppId": f"{txn.app_id}-replace", "txnVersion": str(txn.version)}
