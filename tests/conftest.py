@@ -1,4 +1,4 @@
-"""What all tests share: one JVM, lakes to work on, and one that the whole path has gone through."""
+"""What all tests share: a JVM, lakes to work on, and one that the whole path has gone through."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from lakehouse.lake import Lake
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with long tests first: what is shared between processes then ends at about one time in all."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
