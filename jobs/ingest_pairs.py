@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.errors import BadInput
-from lakehouse.increments import Counts, run_increments
+from lakehouse.cli import POSITIVE, check_ranges
+from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.lake_root import normal_root
+from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
-from lakehouse.sources import Columns, count_hint, open_source
+from lakehouse.sources import Columns, count_hint, find_kind, open_source
 from lakehouse.sources import Limits as SourceLimits
 from lakehouse.sources.tables import is_table_name
 from schemas import TABLES
@@ -39,25 +40,31 @@ class Config:
     image_column: Annotated[str, "Parquet, Delta: column of image bytes, or of Hugging Face image structs"] = ""
     text_column: Annotated[str, "Parquet, Delta: column of alt-texts"] = ""
     id_column: Annotated[
-        str, "Parquet, Delta: column that names each row; without it Delta rows have passing names"
+        str, "Parquet, Delta: column that names each row, unique; without it Delta rows have passing names"
     ] = ""
-    max_pixels: Annotated[int, "images with more pixels are turned away unread"] = 50_000_000
-    max_seconds: Annotated[float, "longest that decoding one image may take"] = 5.0
-    max_memory_mb: Annotated[int, "most memory that decoding one image may take, in MB"] = 1024
-    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
+    max_pixels: Annotated[int, "images with more pixels are turned away unread", POSITIVE] = 50_000_000
+    max_seconds: Annotated[float, "longest that decoding one image may take", POSITIVE] = 5.0
+    max_memory_mb: Annotated[int, "most memory that decoding one image may take, in MB", POSITIVE] = 1024
+    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB", POSITIVE] = 256
 
 
 def check_pairs(pairs: DataFrame, limits: Limits) -> DataFrame:
-    """Return the rows of a source with identity, size and format, and with the reason why a row is turned away."""
-    return map_stream(pairs, partial(check, limits=limits), CHECKED_SCHEMA)
+    """Return the rows of a source with identity, size and format, and with the reason why a row is turned away.
+
+    ``number`` tells apart what is otherwise the same: it is unique within what one batch reads.
+    """
+    checked = map_stream(pairs, partial(check, limits=limits), CHECKED_SCHEMA)
+    return checked.withColumn("number", F.monotonically_increasing_id())
 
 
 def run(lake: Lake, config: Config) -> Counts:
     """Take in what is new at the source."""
-    _check(config)
-    columns = Columns(image=config.image_column or None, alt_text=config.text_column or None)
+    check_ranges(config)  # a limit of nothing would turn every image away for good: what was read is not read again
+    names = {"image": config.image_column, "alt_text": config.text_column, "id": config.id_column}
+    columns = Columns(**{name: column or None for name, column in names.items()})
     limits = SourceLimits(batch_bytes=config.batch_mb << 20)
-    rows = open_source(lake.spark, config.source, kind=config.kind, columns=columns, limits=limits)
+    kind = find_kind(lake.spark, config.source) if config.kind == "auto" else config.kind
+    rows = open_source(lake.spark, config.source, kind=kind, columns=columns, limits=limits)
     image_limits = Limits(seconds=config.max_seconds, memory_mb=config.max_memory_mb, pixels=config.max_pixels)
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
@@ -74,59 +81,72 @@ def run(lake: Lake, config: Config) -> Counts:
         # Rejects first: if the run dies in between, the pairs are still new when the batch comes again.
         if counts["rejected"]:
             reject(lake, REJECTS, _rejects(bad, checked), stage=JOB.name, txn=txn)
-        sound = checked.where(F.col("reason").isNull()).drop("reason", "detail")
-        kept = sound.join(F.broadcast(good.select(*_PLACE)), on=_PLACE, how="left_semi")
-        lake.append(PAIRS, kept.withColumn("ingested_at", F.current_timestamp()), txn=txn)
+        lake.append(PAIRS, _kept(checked, good).withColumn("ingested_at", F.current_timestamp()), txn=txn)
         return {"rows": counts["read"], **counts}
 
     # Who asks why nothing was rejected should get an empty answer, not a missing table.
     lake.create(REJECTS)
-    checkpoint = lake.checkpoint(f"{JOB.name}/{_slug(_where(lake, config.source))}")
+    checkpoint = lake.checkpoint(f"{JOB.name}/{_stream(kind, _where(lake, config.source))}")
     is_fresh = lake.backlog(PAIRS, checkpoint) is not None
-    total = count_hint(lake.spark, config.source, kind=config.kind) if is_fresh else None
+    total = count_hint(lake.spark, config.source, kind=kind) if is_fresh else None
     return run_increments(rows, each, checkpoint=checkpoint, progress=Progress(JOB.name, total=total))
 
 
-def _check(config: Config) -> None:
-    # A limit of nothing would turn every image away, for good: what was read is not read again.
-    for name in ("max_pixels", "max_seconds", "max_memory_mb", "batch_mb"):
-        if not getattr(config, name) > 0:
-            raise BadInput(f"bad --{name.replace('_', '-')} {getattr(config, name)}: expected more than 0")
-
-
 _PLACE = ["source", "source_uid"]
-"""Where a row came from: unique within what one batch reads, as sources number what they cannot name."""
+"""Where a row came from. Sources number what they cannot name, but an id column may name two rows alike."""
+_PAIR = [*_PLACE, "sample_id"]
 
 
 def _without_doubles(lake: Lake, checked: DataFrame) -> DataFrame:
-    """Return place, sample_id, reason and detail of each row; of the same pair twice, the later one is rejected.
+    """Return what becomes of each row, without its bytes; of the same pair twice, the later one is rejected.
 
-    A pair that is in bronze.pairs from this very place is dropped: a stream that starts afresh adds nothing.
+    A pair that is in bronze.pairs from this very place is dropped: a stream that starts afresh adds nothing. Among rows
+    of one place ``copy`` counts from 1, and ``is_alone`` says that there is one only.
     """
-    rows = checked.select(*_PLACE, "sample_id", "reason", "detail")
+    same_place = Window.partitionBy(*_PLACE)
+    rows = checked.select(*_PAIR, "reason", "detail", "number").select(
+        "*",
+        F.row_number().over(same_place.orderBy("number")).alias("copy"),
+        (F.count("*").over(same_place) == 1).alias("is_alone"),
+    )
     place = F.concat_ws("/", *_PLACE)
-    good = rows.where(F.col("reason").isNull())
-    first = good.groupBy("sample_id").agg(F.min(place).alias("first"))
+    is_good = F.col("reason").isNull()
+    good = rows.where(is_good)
+    first = good.groupBy("sample_id").agg(F.min(F.struct(place.alias("place"), "number")).alias("first"))
     there = restrict(lake.read(PAIRS).select("sample_id", place.alias("there")), good)
-    known = first.join(there, on="sample_id", how="left").select(
-        "sample_id", F.coalesce("there", "first").alias("first")
-    )
-    is_known = there.select("sample_id", F.col("there").alias("first")).withColumn("is_known", F.lit(True))
-    judged = rows.join(known, on="sample_id", how="left").join(is_known, on=["sample_id", "first"], how="left")
-    is_double = F.col("reason").isNull() & (place != F.col("first"))
-    is_back = F.col("reason").isNull() & (place == F.col("first")) & F.col("is_known").isNotNull()
+    judged = rows.join(first.join(there, on="sample_id", how="left"), on="sample_id", how="left")
+    is_back = is_good & place.eqNullSafe(F.col("there"))
+    is_first = F.col("there").isNull() & (F.col("number") == F.col("first.number"))
+    is_double = is_good & ~is_first
+    same = F.concat(F.lit("same as "), F.coalesce("there", "first.place"))
     return judged.where(~is_back).select(
-        *_PLACE,
-        "sample_id",
+        *_PAIR,
+        "number",
+        "copy",
+        "is_alone",
         F.when(is_double, "duplicate_pair").otherwise(F.col("reason")).alias("reason"),
-        F.when(is_double, F.concat(F.lit("same as "), F.col("first"))).otherwise(F.col("detail")).alias("detail"),
+        F.when(is_double, same).otherwise(F.col("detail")).alias("detail"),
     )
+
+
+def _kept(checked: DataFrame, good: DataFrame) -> DataFrame:
+    """Return the rows of ``checked`` that ``good``, which has a pair once, speaks of; their bytes stay where they are.
+
+    Numbers decide between rows of one place only: when an executor is lost, a row that is read again may get another.
+    """
+    verdicts = good.select(*_PAIR, F.col("number").alias("chosen"), "is_alone")
+    sound = checked.where(F.col("reason").isNull()).drop("reason", "detail")
+    is_chosen = F.col("is_alone") | (F.col("number") == F.col("chosen"))
+    found = sound.join(F.broadcast(verdicts), on=_PAIR, how="inner").where(is_chosen)
+    return found.drop("number", "chosen", "is_alone")
 
 
 def _rejects(bad: DataFrame, checked: DataFrame) -> DataFrame:
-    raw = checked.select(*_PLACE, F.substring("image", 1, 4096).alias("raw"))
-    row_id = F.sha2(F.concat_ws("\0", *_PLACE), 256)
-    return bad.withColumn("row_id", row_id).join(raw, on=_PLACE, how="left").drop("sample_id")
+    raw = checked.select(*_PLACE, "number", F.substring("image", 1, 4096).alias("raw"))
+    copy = F.when(F.col("copy") > 1, F.col("copy"))
+    row_id = F.sha2(F.concat_ws("\0", *_PLACE, copy), 256)
+    joined = bad.withColumn("row_id", row_id).join(raw, on=[*_PLACE, "number"], how="left")
+    return joined.drop("sample_id", "number", "copy", "is_alone")
 
 
 def _where(lake: Lake, source: str) -> str:
@@ -135,8 +155,14 @@ def _where(lake: Lake, source: str) -> str:
     return source if is_table else normal_root(source)
 
 
-def _slug(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+def _stream(kind: str, where: str) -> str:
+    """Return the name of the stream of one kind of files at one place: each kind has a place of its own to go on from.
+
+    Delta's has no kind in it, as it had none at first: a stream of Delta that starts afresh may name its rows anew, and
+    each would be turned away as a double of itself.
+    """
+    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
+    return slug if kind == "delta" else f"{kind}-{slug}"
 
 
 JOB = Job("ingest_pairs", Config, run, TABLES, RUNS, makes_lake=True)

@@ -8,12 +8,12 @@ from lakehouse.errors import BadInput
 from lakehouse.lake_root import normal_root
 from lakehouse.sources.columns import Columns
 from lakehouse.sources.folder import open_folder
-from lakehouse.sources.names import IMAGE_ENDINGS, ending
+from lakehouse.sources.names import IMAGE_ENDINGS, ending, stem
 from lakehouse.sources.schema import SOURCE_ROW
 from lakehouse.sources.source_row import Limits
 from lakehouse.sources.storage import check_folder, is_delta, is_file, walk
 from lakehouse.sources.tables import count_rows, is_table_name, open_delta, open_parquet
-from lakehouse.sources.webdataset import is_tar, open_tars, tar_sizes
+from lakehouse.sources.webdataset import is_tar, open_tars, tar_sizes, tar_stem
 
 __all__ = ["SOURCE_ROW", "Columns", "Limits", "count_hint", "find_kind", "open_source"]
 
@@ -28,6 +28,7 @@ _OPEN: Final[dict[str, _Open]] = {
     "parquet": open_parquet,
     "delta": open_delta,
 }
+_SHOWN: Final = {"folder": "images", "tar": "tars", "parquet": "Parquet"}
 
 
 def open_source(
@@ -46,7 +47,11 @@ def open_source(
 
 
 def find_kind(spark: SparkSession, path: str) -> str:
-    """Return the kind of the source at ``path``: in doubt tars before Parquet before images, upper folders first."""
+    """Return the kind of the source at ``path``; raise BadInput where there is none, or more than one.
+
+    To choose among several would be to leave the others out without a word. Parquet beside a tar of the same name is
+    none: img2dataset writes down there what it put into the tar.
+    """
     if is_table_name(path) and spark.catalog.tableExists(path):
         return "delta"
     if not path.strip():
@@ -58,13 +63,18 @@ def find_kind(spark: SparkSession, path: str) -> str:
     if is_delta(root):
         return "delta"
     example = None
+    found: dict[str, str] = {}
     for folder in walk(root):
         names = [name for name, _ in folder]
         example = example or names[0]
-        for kind, is_ours in (("tar", is_tar), ("parquet", _is_parquet), ("folder", _is_image)):
-            if any(map(is_ours, names)):
-                return kind
-    raise BadInput(f"{root!r} is empty" if example is None else f"no images, tars or Parquet in {root!r}: {example!r}")
+        found |= {kind: name for kind, name in _kinds(names).items() if kind not in found}
+        if len(found) > 1:
+            raise BadInput(_choose_from(found, root))
+    if example is None:
+        raise BadInput(f"{root!r} is empty")
+    if not found:
+        raise BadInput(f"no images, tars or Parquet in {root!r}: {example!r}")
+    return next(iter(found))
 
 
 def count_hint(spark: SparkSession, path: str, kind: str = "auto") -> int | None:
@@ -90,6 +100,20 @@ def _checked_root(spark: SparkSession, path: str, kind: str) -> str:
     if kind == "parquet" and not any(_is_parquet(name) for folder in walk(root) for name, _ in folder):
         raise BadInput(f"no Parquet files in {root!r}")
     return root
+
+
+def _kinds(names: list[str]) -> dict[str, str]:
+    """Return the kinds that the files of one folder are of, each with one of its names."""
+    tars = [name for name in names if is_tar(name)]
+    packed = {tar_stem(name) for name in tars}
+    tables = [name for name in names if _is_parquet(name) and stem(name) not in packed]
+    images = [name for name in names if _is_image(name)]
+    return {kind: ours[0] for kind, ours in (("folder", images), ("tar", tars), ("parquet", tables)) if ours}
+
+
+def _choose_from(found: dict[str, str], root: str) -> str:
+    shown = " as well as ".join(f"{_SHOWN[kind]} ({name!r})" for kind, name in found.items())
+    return f"{root!r} holds {shown}: choose by {' or '.join(f'--kind {kind}' for kind in found)}"
 
 
 def _is_one_tar(root: str) -> bool:

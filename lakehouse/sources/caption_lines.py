@@ -11,10 +11,10 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from lakehouse.errors import BadInput
 from lakehouse.sources.captions_file import CaptionLine, choose_captions, first_fields, is_known, read_captions
-from lakehouse.sources.chunks import chunks
+from lakehouse.sources.chunks import weighed_chunks
 from lakehouse.sources.columns import FILE_NAME, Columns, find
 from lakehouse.sources.names import IMAGE_ENDINGS, OTHER_IMAGES, ending, is_hidden
-from lakehouse.sources.source_row import Caption, Limits, SourceRow, pair_of, to_batches
+from lakehouse.sources.source_row import BATCH_BYTES, Caption, Limits, SourceRow, pair_of, text_bytes, to_batches
 from lakehouse.sources.storage import NO_FILE, first_line, listed, open_root, open_stream
 
 CAPTION_FIELDS: Final = ("alt_text", "url", "licence", "metadata", "reason", "detail")
@@ -24,7 +24,6 @@ _ARROW_LINE: Final = pa.schema(
     {"captions_file": pa.string(), "number": pa.int64(), "image_name": pa.string()}
     | {name: pa.string() for name in CAPTION_FIELDS}
 )
-_LINES_PER_BATCH = 4096
 
 
 def captions_files(root: str, folders: Iterable[list[tuple[str, int]]], columns: Columns, limits: Limits) -> list[str]:
@@ -57,7 +56,7 @@ def caption_lines(spark: SparkSession, root: str, names: list[str], columns: Col
 def rejected_lines(batches: Iterator[pa.RecordBatch], *, root: str) -> Iterator[pa.RecordBatch]:
     """Yield a row for each line that is no image's caption: unreadable, repeated, or of an image that is not there."""
     lines = (line for batch in batches for line in batch.to_pylist())
-    rows = (row for group in chunks(lines, _LINES_PER_BATCH) for row in _reject(group, root))
+    rows = (row for group in weighed_chunks(lines, BATCH_BYTES, weigh=_line_bytes) for row in _reject(group, root))
     return to_batches(rows, source=root)
 
 
@@ -88,13 +87,18 @@ def _read_files(
     for name in (name for batch in batches for name in batch.column(0).to_pylist()):
         with open_stream(files, f"{base}/{name}") as stream:
             lines = read_captions(stream, name=name, columns=columns, limits=limits)
-            for group in chunks(lines, _LINES_PER_BATCH):
-                yield pa.RecordBatch.from_pylist([_flat(name, line) for line in group], schema=_ARROW_LINE)
+            flat = (_flat(name, line) for line in lines)
+            for group in weighed_chunks(flat, BATCH_BYTES, weigh=_line_bytes):
+                yield pa.RecordBatch.from_pylist(group, schema=_ARROW_LINE)
 
 
 def _flat(name: str, line: CaptionLine) -> dict[str, Any]:
     caption = {field: getattr(line.caption, field) for field in CAPTION_FIELDS}
     return {"captions_file": name, "number": line.number, "image_name": line.image, **caption}
+
+
+def _line_bytes(line: Mapping[str, Any]) -> int:
+    return text_bytes(line["image_name"], *(line[name] for name in CAPTION_FIELDS))
 
 
 def _reject(lines: list[dict[str, Any]], root: str) -> Iterator[SourceRow]:

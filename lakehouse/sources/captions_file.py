@@ -4,8 +4,9 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from posixpath import dirname, join, normpath
-from typing import Any
+from typing import Any, Self
 
 from lakehouse.sources.captions import caption_of, parse_record
 from lakehouse.sources.columns import FILE_NAME, Columns, find
@@ -17,6 +18,9 @@ ENDINGS = ("jsonl", "csv")
 _KNOWN = ("metadata.jsonl", "metadata.csv", "captions.jsonl", "captions.csv")
 _BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
+_TOO_LONG = Caption(reason="too_many_bytes", detail="the line is over the limit of a text")
+# What has no usable line among its first ones is no captions file.
+_LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,8 @@ def is_known(name: str) -> bool:
 
 def first_fields(stream: Stream, *, name: str, limits: Limits) -> list[str]:
     """Return the columns of a CSV, or the keys of the first object of a JSONL; none if it starts with neither."""
-    records = _records(stream, ending(name), limits)
-    first = next((record for _, record in records), {})
-    return [] if isinstance(first, Caption) else list(first)
+    records = islice(_records(stream, ending(name), limits), _LOOKED_AT)
+    return list(next((record for _, record in records if not isinstance(record, Caption)), {}))
 
 
 def read_captions(stream: Stream, *, name: str, columns: Columns, limits: Limits) -> Iterator[CaptionLine]:
@@ -81,7 +84,7 @@ def _records(stream: Stream, kind: str, limits: Limits) -> Iterator[tuple[int, d
 def _json_records(lines: Iterator[tuple[bytes, bool]]) -> Iterator[tuple[int, dict[str, Any] | Caption]]:
     for number, (line, is_whole) in enumerate(lines, 1):
         if not is_whole:
-            yield number, Caption(reason="too_many_bytes", detail="the line is over the limit of a text")
+            yield number, _TOO_LONG
         elif line.strip():
             yield number, _json_record(line)
 
@@ -97,15 +100,41 @@ def _json_record(line: bytes) -> dict[str, Any] | Caption:
 
 def _csv_records(lines: Iterator[tuple[bytes, bool]], limits: Limits) -> Iterator[tuple[int, dict[str, Any] | Caption]]:
     csv.field_size_limit(limits.text_bytes)
-    # A byte that is no UTF-8 spoils its own cell only: it comes as a lone surrogate, which caption_of looks for.
-    rows = csv.reader(line.decode("utf-8", "surrogateescape") for line, _ in lines)
-    first = next(_csv_rows(rows), None)
+    numbered = _WholeLines(lines)
+    rows = _csv_rows(csv.reader(numbered))
+    first = next(rows, None)
     header: list[str] = first if isinstance(first, list) else []
-    for row in _csv_rows(rows):
+    for row in rows:
         if isinstance(row, Caption):
-            yield rows.line_num, row
+            yield numbered.number, row
         elif row:
-            yield rows.line_num, dict(zip(header, row, strict=False))
+            yield numbered.number, dict(zip(header, row, strict=False))
+
+
+class _LineTooLong(Exception):
+    """Ends the record that the line belongs to; the csv reader starts another with the next line."""
+
+
+class _WholeLines:
+    """The text of each line, and the number of the last one; raises _LineTooLong in the place of one that is cut.
+
+    Half a line must not reach the csv reader: in an open quote it would take the lines after it for the same cell.
+    """
+
+    def __init__(self, lines: Iterator[tuple[bytes, bool]]) -> None:
+        self.number = 0
+        self._lines = lines
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line, is_whole = next(self._lines)
+        self.number += 1
+        if not is_whole:
+            raise _LineTooLong
+        # A byte that is no UTF-8 spoils its own cell only: it comes as a lone surrogate, which caption_of looks for.
+        return line.decode("utf-8", "surrogateescape")
 
 
 def _csv_rows(rows: Iterator[list[str]]) -> Iterator[list[str] | Caption]:
@@ -114,6 +143,8 @@ def _csv_rows(rows: Iterator[list[str]]) -> Iterator[list[str] | Caption]:
             yield next(rows)
         except StopIteration:
             return
+        except _LineTooLong:
+            yield _TOO_LONG
         except csv.Error as error:
             yield Caption(reason="bad_metadata", detail=f"not CSV: {error}")
 

@@ -18,7 +18,7 @@ class Columns:
 
     The same names are looked for in Parquet and Delta columns, in captions files and in JSON sidecars. In a captions
     file ``image`` names the column with the image's file name. ``id`` is never looked for: only who knows the data
-    knows that a column is unique, and one that is not would make two rows one. Without it rows are named by place.
+    knows that a column is unique, and one that is not gives two rows one name. Without it rows are named by place.
     """
 
     image: str | None = None

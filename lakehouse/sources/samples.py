@@ -10,6 +10,8 @@ from lakehouse.sources.source_row import Limits, SourceRow, pair_of
 from lakehouse.sources.tar import Cut, Member, Stream, read_members
 
 _TEXTS = ("txt", "json")
+# A key may have millions of members: what is held of those that are not read has an end.
+_TOLD = 8
 
 
 def read_samples(stream: Stream, *, tar: str, limits: Limits, columns: Columns) -> Iterator[SourceRow]:
@@ -36,7 +38,9 @@ def read_samples(stream: Stream, *, tar: str, limits: Limits, columns: Columns) 
                 yield from open_sample.rows(tar, columns)
             open_sample = _Sample(key, item.offset, is_repeated=key in seen)
             seen.add(key)
-        open_sample.add(part, item)
+        if not open_sample.is_repeated and not open_sample.add(part, item):
+            detail = "a second member of this kind under one key"
+            yield SourceRow.rejected(f"{tar}/{item.name}@{item.offset}", "duplicate_key", detail)
     if open_sample is not None:
         yield from open_sample.rows(tar, columns)
 
@@ -48,25 +52,26 @@ class _Sample:
     is_repeated: bool
     image: Member | None = None
     texts: dict[str, Member] = field(default_factory=dict)
-    repeats: list[Member] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
-    def add(self, part: str, member: Member) -> None:
+    def add(self, part: str, member: Member) -> bool:
+        """Keep the member if it is of use; say False of a second image, or of a second text of one kind."""
         if part in IMAGE_ENDINGS and self.image is None:
             self.image = member
         elif part in _TEXTS and part not in self.texts:
             self.texts[part] = member
         elif part in (*IMAGE_ENDINGS, *_TEXTS):
-            self.repeats.append(Member(member.name, member.size, member.offset, member.kind, None))
-        else:
+            return False
+        elif part.rpartition(".")[2] in (*IMAGE_ENDINGS, *OTHER_IMAGES) and len(self.others) < _TOLD:
             self.others.append(part)
+        return True
 
     @property
     def is_pair(self) -> bool:
         return self.image is not None and bool(self.texts)
 
     def rows(self, tar: str, columns: Columns) -> Iterator[SourceRow]:
-        """Yield the sample, if these members make one, and a reject for each member that came a second time."""
+        """Yield the sample, if these members make one."""
         uid = f"{tar}/{self.key}"
         if self.is_repeated:
             detail = "the key came before: the members of a sample stand next to each other"
@@ -83,9 +88,6 @@ class _Sample:
         elif any(part.rpartition(".")[2] in IMAGE_ENDINGS for part in self.others):
             detail = f"no image among {', '.join(self.others)}: a key ends at the first dot of the name"
             yield SourceRow.rejected(uid, "missing_image", detail)
-        for member in self.repeats:
-            detail = "a second member of this kind under one key"
-            yield SourceRow.rejected(f"{tar}/{member.name}@{member.offset}", "duplicate_key", detail)
 
     def _pair(self, uid: str, columns: Columns) -> SourceRow:
         texts = {part: member.data for part, member in self.texts.items()}

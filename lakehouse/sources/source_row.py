@@ -6,6 +6,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from lakehouse.sources.chunks import weighed_chunks
+
 ARROW_ROW: Final = pa.schema(
     {
         "source": pa.string(),
@@ -22,7 +24,7 @@ ARROW_ROW: Final = pa.schema(
 """The columns of a source; ``sources.SOURCE_ROW`` is the same in Spark's types."""
 
 BATCH_BYTES: Final = 16 << 20
-"""Image bytes after which an Arrow batch is handed on: what a worker holds beyond one image."""
+"""Bytes of images and texts after which an Arrow batch is handed on: what a worker holds beyond one row."""
 
 _OVERHEAD = 256
 _DETAIL_CHARS = 300
@@ -80,26 +82,25 @@ def pair_of(uid: str, image: bytes | None, caption: Caption) -> SourceRow:
 
 def to_batches(rows: Iterable[SourceRow], *, source: str, max_bytes: int = BATCH_BYTES) -> Iterator[pa.RecordBatch]:
     """Yield the rows, in order, in batches with the columns of ``ARROW_ROW`` and about ``max_bytes`` at most."""
-    waiting: list[SourceRow] = []
-    size = 0
-    for row in rows:
-        row_bytes = _OVERHEAD + len(row.image or b"") + len(row.caption.metadata or "")
-        if waiting and size + row_bytes > max_bytes:
-            yield _batch(waiting, source)
-            waiting, size = [], 0
-        waiting.append(row)
-        size += row_bytes
-    if waiting:
-        yield _batch(waiting, source)
+    return (_batch(group, source) for group in weighed_chunks(rows, max_bytes, weigh=_row_bytes))
+
+
+def text_bytes(*texts: str | None) -> int:
+    """Return the bytes of the texts together, and what a row costs beside them."""
+    return _OVERHEAD + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts if text)
 
 
 def utf8(text: str) -> str:
     r"""Return ``text`` with what UTF-8 cannot hold written as an escape: lone surrogates, bytes that were no text.
 
-    >>> utf8("caf\udce9")
-    'caf\\udce9'
+    Two texts never become one: beside an escape, or what looks like one, backslashes are doubled.
+
+    >>> print(utf8("caf\udce9"), utf8(r"caf\udce9"), utf8(r"plain\text"))
+    caf\udce9 caf\\udce9 plain\text
     """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if is_utf8(text) and r"\ud" not in text:
+        return text
+    return _escaped(text.replace("\\", r"\\"))
 
 
 def is_utf8(text: str) -> bool:
@@ -111,8 +112,18 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _because(caption: Caption, reason: str, detail: str) -> Caption:
     return Caption(caption.alt_text, caption.url, caption.licence, caption.metadata, reason, detail)
+
+
+def _row_bytes(row: SourceRow) -> int:
+    caption = row.caption
+    texts = (row.uid, caption.alt_text, caption.url, caption.licence, caption.metadata, caption.detail)
+    return len(row.image or b"") + text_bytes(*texts)
 
 
 def _batch(rows: list[SourceRow], source: str) -> pa.RecordBatch:
@@ -126,7 +137,7 @@ def _batch(rows: list[SourceRow], source: str) -> pa.RecordBatch:
         [caption.licence for caption in captions],
         [caption.metadata for caption in captions],
         [caption.reason for caption in captions],
-        [caption.detail and utf8(caption.detail[:_DETAIL_CHARS]) for caption in captions],
+        [caption.detail and _escaped(caption.detail[:_DETAIL_CHARS]) for caption in captions],
     ]
     arrays = [pa.array(values, field.type) for values, field in zip(columns, ARROW_ROW, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=ARROW_ROW)

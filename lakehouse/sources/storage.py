@@ -12,7 +12,7 @@ import pyarrow.fs as pafs
 from lakehouse.errors import BadInput
 from lakehouse.lake_root import is_local
 from lakehouse.sources.names import is_hidden
-from lakehouse.sources.source_row import is_utf8, utf8
+from lakehouse.sources.source_row import is_utf8
 
 NO_FILE: Final = -1
 """Stands for the size of what has a name and cannot be read: a broken link, a pipe, a device, a name not in UTF-8."""
@@ -74,7 +74,7 @@ def walk(root: str) -> Iterator[list[tuple[str, int]]]:
         found = sorted(_local_entries(folder) if is_local(root) else _remote_entries(files, folder), key=_path_of)
         seen = [(path, size) for path, size in found if not is_hidden(path.rpartition("/")[2])]
         waiting += [path for path, size in seen if size is None]
-        names = [(utf8(_relative(path, base)), size) for path, size in seen if size is not None]
+        names = [(_name(_relative(path, base)), size) for path, size in seen if size is not None]
         if names:
             yield names
 
@@ -149,6 +149,14 @@ def _leads_back(path: str) -> bool:
 
 def _path_of(entry: tuple[str, int | None]) -> str:
     return entry[0]
+
+
+def _name(relative: str) -> str:
+    """Return a name in UTF-8; one that is not comes with a ``./`` before it, as no other file below the root has it."""
+    if is_utf8(relative):
+        return relative
+    doubled = relative.replace("\\", r"\\")
+    return "./" + doubled.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _relative(path: str, base: str) -> str:

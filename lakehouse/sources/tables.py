@@ -28,7 +28,7 @@ _ENDS_A_SENTENCE = r"[.!?…:;]\s*$"
 def open_parquet(spark: SparkSession, root: str, *, columns: Columns, limits: Limits) -> DataFrame:
     """Return the rows of the Parquet files below ``root`` as a stream, named by file and row number.
 
-    An id column names them instead if ``columns`` says which: two rows with one id would be taken for one.
+    An id column names them instead if ``columns`` says which; a row without an id keeps its number.
     """
     schema = _schema(spark, root)
     rows = spark.readStream.schema(schema).options(**_file_options(limits)).parquet(literal_path(root))
@@ -193,7 +193,7 @@ def _alt_text(schema: StructType, name: str) -> tuple[Column, list[str]]:
 def _uid(id_name: str | None, number: Column | None, image: Column, alt_text: Column) -> Column:
     content = F.concat(F.coalesce(image, F.lit(b"")), F.lit(b"\0"), F.coalesce(alt_text.cast("binary"), F.lit(b"")))
     name = F.sha2(content, 256) if number is None else number
-    return name if id_name is None else F.coalesce(_column(id_name).cast("string"), name)
+    return name if id_name is None else F.coalesce(_utf8(_column(id_name).cast("string")), name)
 
 
 def _number(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -38,6 +38,15 @@ def is_tar(name: str) -> bool:
     return name.lower().endswith(TAR_ENDINGS)
 
 
+def tar_stem(name: str) -> str:
+    """Return the name of a tar without its ending.
+
+    >>> tar_stem("a.b/00000.tar.gz")
+    'a.b/00000'
+    """
+    return next(name[: -len(end)] for end in TAR_ENDINGS if name.lower().endswith(end))
+
+
 def tar_sizes(root: str) -> dict[str, int]:
     """Return name and bytes of every tar below ``root``, or of the one tar that ``root`` is."""
     if is_tar(root) and is_file(root):

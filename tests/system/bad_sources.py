@@ -23,6 +23,7 @@ _BAD_IMAGES: Mapping[str, tuple[bytes, str]] = {
     "empty.png": (b"", "empty_image"),
     "words.jpg": (b"This is a text.\n" * 9, "not_an_image"),
     "half.jpg": (_JPEG[: len(_JPEG) // 2], "truncated_image"),
+    "long.jpg": (b"No image. " * 1000, "not_an_image"),
     "bomb.png": (_BOMB, "too_many_pixels"),
     "film.png": (film("PNG"), "animated_image"),
     "drawing.tif": (encoded(photo(), "TIFF"), "not_an_image"),
@@ -76,7 +77,7 @@ def _odd_files(root: Path) -> Fates:
         fates["sector.png"] = "missing_image"
     try:
         (root / os.fsdecode(b"caf\xe9.png")).write_bytes(image(8))
-        fates["caf\\udce9.png"] = "missing_image"
+        fates["./caf\\xe9.png"] = "missing_image"
     except OSError:
         pass  # some file systems know no names but UTF-8
     if os.geteuid() != 0:  # root may read anything
@@ -111,7 +112,7 @@ def _captioned(root: Path) -> Fates:
 def bad_tars(root: Path) -> Fates:
     """Write a folder of tars. Rejects under a repeated key are named by key and byte offset, written here as ``@``."""
     root.mkdir()
-    return {**_kinds(root / "kinds.tar"), **_cuts(root), **_no_tars(root)}
+    return {**_kinds(root / "kinds.tar"), **_twins(root / "twins.tar"), **_cuts(root), **_no_tars(root)}
 
 
 def _kinds(file: Path) -> Fates:
@@ -158,6 +159,15 @@ def _kinds(file: Path) -> Fates:
     return fates | {f"kinds.tar/{name}@": "unsafe_name" for name in unsafe}
 
 
+def _twins(file: Path) -> Fates:
+    """The same pair under a name that is not UTF-8, and under the name that spells the first one's escape."""
+    with tarfile.open(file, "w", format=tarfile.GNU_FORMAT) as tar:
+        for name in (os.fsdecode(b"caf\xe9"), r"caf\udce9"):
+            _add(tar, f"{name}.png", image(61))
+            _add(tar, f"{name}.txt", b"One of twins")
+    return {r"twins.tar/caf\\udce9": None, r"twins.tar/caf\udce9": "duplicate_pair"}
+
+
 def _cuts(root: Path) -> Fates:
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as tar:
@@ -170,7 +180,7 @@ def _cuts(root: Path) -> Fates:
     # Other texts, or they would be the same pairs.
     packed = gzip.compress(data.replace(b"of a cut tar", b"of a cut tgz"), mtime=0)
     (root / "cut.tgz").write_bytes(packed[: len(packed) - 1500])
-    (root / "no_end.tar").write_bytes(_one_pair(60)[: 4 * 512])
+    (root / "no_end.tar").write_bytes(one_pair(60)[: 4 * 512])
     fates: dict[str, str | None] = {f"cut.{kind}/{key}": None for kind in ("tar", "tgz") for key in ("first", "second")}
     fates |= {"cut.tar/third": "truncated_source", "cut.tgz/third": "truncated_source"}
     return fates | {"no_end.tar/pair": None, "no_end.tar@": "truncated_source"}
@@ -188,7 +198,8 @@ def _no_tars(root: Path) -> Fates:
     return fates
 
 
-def _one_pair(number: int) -> bytes:
+def one_pair(number: int) -> bytes:
+    """Return a tar of one good pair; another number is another pair."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         _add(tar, "pair.png", image(number))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,17 +16,16 @@ import pytest
 from jobs import evaluate_clip, ingest_pairs, measure_pairs, query_lakehouse, train_clip
 from lakehouse.lake_mark import FORMAT, MARK, mark_text
 from lakehouse.lock import hold
+from lakehouse.rejects import RAW_BYTES
 from lakehouse.small_rows import read_rows
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS, RUNS
-from tests.system.bad_sources import Fates, bad_folder, bad_parquet, bad_tars, image
+from tests.system.bad_sources import Fates, bad_folder, bad_parquet, bad_tars, image, one_pair
 from tests.system.said import Said, call, python
 from udfs.reasons import REASONS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 SOURCES: dict[str, Callable[[Path], Fates]] = {"folder": bad_folder, "tars": bad_tars, "parquet": bad_parquet}
 
@@ -65,12 +65,16 @@ def _without_offsets(rows: Counter[tuple[str, str | None]]) -> Counter[tuple[str
     return Counter((re.sub(r"@[ \d]*$", "@", uid), reason) for uid, reason in rows.elements())
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_each_thing_has_its_fate(kind: str, lake: tuple[Path, dict[str, Taken]]) -> None:
     taken = lake[1][kind]
     assert _without_offsets(taken.found) == _without_offsets(Counter(taken.expected.items()))
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SOURCES)
 def test_no_row_is_lost_or_doubled(kind: str, lake: tuple[Path, dict[str, Taken]]) -> None:
     taken = lake[1][kind]
@@ -82,6 +86,8 @@ def test_no_row_is_lost_or_doubled(kind: str, lake: tuple[Path, dict[str, Taken]
     assert set(taken.found.values()) == {1}
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 def test_every_reject_says_more_than_its_reason(lake: tuple[Path, dict[str, Taken]]) -> None:
     rows = read_rows(str(lake[0]), REJECTS)
     assert {row["reason"] for row in rows} <= set(REASONS)
@@ -89,6 +95,19 @@ def test_every_reject_says_more_than_its_reason(lake: tuple[Path, dict[str, Take
     assert unsaid == []
 
 
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_reject_keeps_the_beginning_of_its_image(lake: tuple[Path, dict[str, Taken]]) -> None:
+    source = lake[0].parent / "folder"
+    raw = {row["source_uid"]: row["raw"] for row in read_rows(str(lake[0]), REJECTS) if row["source"] == str(source)}
+    long = (source / "long.jpg").read_bytes()
+    assert len(long) > RAW_BYTES
+    assert raw["long.jpg"] == long[:RAW_BYTES]
+    assert raw["words.jpg"] == (source / "words.jpg").read_bytes()
+
+
+@pytest.mark.spark
+@pytest.mark.slow
 def test_a_second_run_rejects_nothing_again(lake: tuple[Path, dict[str, Taken]]) -> None:
     root, taken = lake
     source = root.parent / "tars"
@@ -96,6 +115,8 @@ def test_a_second_run_rejects_nothing_again(lake: tuple[Path, dict[str, Taken]])
     assert _found(root, source) == taken["tars"].found
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 def test_a_path_that_cannot_be_read_is_named(spark: "SparkSession", tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
@@ -118,6 +139,8 @@ def test_a_path_that_cannot_be_read_is_named(spark: "SparkSession", tmp_path: Pa
         assert ingest(tmp_path / "lake", path).error.startswith(f"error: {message.format(path)}")
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read any folder")
 def test_a_folder_under_lock_is_named(spark: "SparkSession", tmp_path: Path) -> None:
     (tmp_path / "source" / "inner").mkdir(parents=True)
@@ -126,6 +149,8 @@ def test_a_folder_under_lock_is_named(spark: "SparkSession", tmp_path: Path) -> 
     assert "cannot read the folder" in ingest(tmp_path / "lake", tmp_path / "source").error
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 def test_missing_columns_are_answered_with_those_there_are(spark: "SparkSession", tmp_path: Path) -> None:
     source, lake = tmp_path / "source", tmp_path / "lake"
     source.mkdir()
@@ -141,6 +166,63 @@ def test_missing_columns_are_answered_with_those_there_are(spark: "SparkSession"
     assert "not bytes" in ingest(lake, source, "--image-column", "words", "--text-column", "words").error
 
 
+@pytest.mark.spark
+@pytest.mark.slow
+def test_an_id_column_names_the_rows(spark: "SparkSession", tmp_path: Path) -> None:
+    source, lake = tmp_path / "source", tmp_path / "lake"
+    source.mkdir()
+    rows = [
+        ("a", image(1), "a kite", None),
+        ("a", image(1), "a kite", "duplicate_pair"),
+        ("a", image(2), "a boat", None),
+        ("b", None, "a tree", "missing_image"),
+        ("b", None, "a drum", "missing_image"),
+        ("b", b"words", "a lamp", "not_an_image"),
+    ]
+    names, images, texts, _ = zip(*rows, strict=True)
+    pq.write_table(pa.table({"key": names, "image": images, "text": texts}), source / "a.parquet")
+    misspelt = ingest(lake, source, "--id-column", "keys")
+    assert misspelt.error == f"error: no column 'keys' in '{source}': it has 'key', 'image', 'text'"
+    fates = Counter((name, reason) for name, _, _, reason in rows)
+    assert ingest(lake, source, "--id-column", "key").out == "ingest_pairs: 6 read, 2 ingested, 4 rejected\n"
+    assert _found(lake, source) == fates
+    shutil.rmtree(lake / "_checkpoints")
+    ingest(lake, source, "--id-column", "key")
+    assert _found(lake, source) == fates
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_each_kind_of_a_mixed_folder_has_a_place_of_its_own(spark: "SparkSession", tmp_path: Path) -> None:
+    source, lake = tmp_path / "source", tmp_path / "lake"
+    source.mkdir()
+    (source / "1.png").write_bytes(image(1))
+    (source / "1.txt").write_text("a kite")
+    assert ingest(lake, source).out == "ingest_pairs: 1 read, 1 ingested, 0 rejected\n"
+    (source / "originals.tar").write_bytes(one_pair(2))
+    pq.write_table(pa.table({"image": [image(3)], "text": ["x"]}), source / "a.parquet")
+    assert ingest(lake, source).error == (
+        f"error: '{source}' holds images ('1.png') as well as tars ('originals.tar') as well as Parquet ('a.parquet'): "
+        "choose by --kind folder or --kind tar or --kind parquet"
+    )
+    said = {kind: ingest(lake, source, "--kind", kind).out for kind in ("folder", "tar", "parquet")}
+    taken = "ingest_pairs: 1 read, 1 ingested, 0 rejected\n"
+    assert said == {"folder": "ingest_pairs: nothing new\n", "tar": taken, "parquet": taken}
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_limit_given_by_a_flag_reaches_the_check(spark: "SparkSession", tmp_path: Path) -> None:
+    source, lake = tmp_path / "source", tmp_path / "lake"
+    source.mkdir()
+    (source / "1.png").write_bytes(image(1))
+    (source / "1.txt").write_text("16 x 16 pixels")
+    assert ingest(lake, source, "--max-pixels", 255).code == 0
+    assert _found(lake, source) == Counter({("1.png", "too_many_pixels"): 1})
+
+
+@pytest.mark.spark
+@pytest.mark.slow
 def test_a_parquet_file_that_is_cut_is_named(spark: "SparkSession", tmp_path: Path) -> None:
     table = pa.table({"image": pa.array([image(1)]), "text": ["x"]})
     for name in ("first", "second"):
@@ -158,6 +240,8 @@ def test_a_parquet_file_that_is_cut_is_named(spark: "SparkSession", tmp_path: Pa
     assert {row["status"] for row in read_rows(str(lake), RUNS)} == {"failed"}
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 def test_a_lake_of_newer_code_is_left_alone(spark: "SparkSession", tmp_path: Path) -> None:
     (tmp_path / "_lakehouse.json").write_text('{"format": 99}')
     for said in (
@@ -175,6 +259,8 @@ def test_a_lake_of_newer_code_is_left_alone(spark: "SparkSession", tmp_path: Pat
     assert f"expected {mark_text()}" in call(measure_pairs.JOB.main, "--lake", tmp_path).error
 
 
+@pytest.mark.spark
+@pytest.mark.slow
 def test_a_second_job_on_the_lake_is_told_of_the_first(spark: "SparkSession", tmp_path: Path) -> None:
     (tmp_path / MARK).write_text(mark_text())
     with hold(str(tmp_path), "describe_images"):

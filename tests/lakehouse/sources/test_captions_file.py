@@ -2,7 +2,9 @@
 
 import io
 
-from lakehouse.sources.captions_file import CaptionLine, read_captions
+import pytest
+
+from lakehouse.sources.captions_file import CaptionLine, first_fields, read_captions
 from lakehouse.sources.columns import Columns
 from lakehouse.sources.source_row import Limits
 
@@ -54,3 +56,30 @@ def test_a_line_without_end_is_not_held() -> None:
 
 def test_an_empty_csv_has_no_lines() -> None:
     assert lines(b"", "c.csv") == []
+
+
+def test_a_csv_line_over_the_limit_takes_no_other_line_with_it() -> None:
+    long = b'2.png,"' + b"x" * 3000 + b'"\n'
+    found = lines(b"file_name,text\n1.png,a\n" + long + b'3.png,"b"\n4.png,c\n', "c.csv", Limits(text_bytes=1000))
+    assert [(line.number, line.image, line.caption.alt_text, line.caption.reason) for line in found] == [
+        (2, "1.png", "a", None),
+        (3, None, None, "too_many_bytes"),
+        (4, "3.png", "b", None),
+        (5, "4.png", "c", None),
+    ]
+
+
+def test_a_csv_line_over_the_limit_ends_the_record_that_it_belongs_to() -> None:
+    data = b'file_name,text\n1.png,"a\n' + b"x" * 3000 + b"\n2.png,b\n"
+    first, second = lines(data, "c.csv", Limits(text_bytes=1000))
+    assert (first.number, first.image, first.caption.reason) == (3, None, "too_many_bytes")
+    assert (second.number, second.image, second.caption.alt_text) == (4, "2.png", "b")
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.jsonl"])
+def test_a_first_line_over_the_limit_hides_no_columns(name: str) -> None:
+    before, after = (b"", b'{"file_name": "1.png", "text": 1}\n')
+    if name == "c.csv":
+        before, after = b"file_name,text\n", b"1.png,a\n"
+    stream = io.BytesIO(before + b"x" * 3000 + b"\n" + after)
+    assert first_fields(stream, name=name, limits=Limits(text_bytes=1000)) == ["file_name", "text"]

@@ -66,6 +66,20 @@ def test_sidecars_give_text_or_say_what_is_wrong(spark: SparkSession, tmp_path: 
     assert count_hint(spark, str(root), "folder") == len(rows)
 
 
+def test_a_name_that_is_no_text_hides_no_other_file(spark: SparkSession, tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    put(
+        root,
+        **{r"caf\udce9.png": image(1), r"caf\udce9.txt": b"a cafe", r"caf\xe9.png": image(2), r"caf\xe9.txt": b"b"},
+    )
+    try:
+        (root / os.fsdecode(b"caf\xe9.png")).write_bytes(image(3))
+    except OSError:
+        pytest.skip("this file system knows no names but UTF-8")
+    rows = by_uid(read_new(open_source(spark, str(root)), tmp_path / "checkpoint"))
+    assert sorted(row["alt_text"] or row["reason"] for row in rows.values()) == ["a cafe", "b", "missing_image"]
+
+
 def test_a_captions_file_that_is_a_pipe_is_refused(spark: SparkSession, tmp_path: Path) -> None:
     put(tmp_path, **{"1.png": image(1)})
     os.mkfifo(tmp_path / "metadata.jsonl")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tarfile
 from itertools import islice
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from lakehouse.sources.columns import Columns
 from lakehouse.sources.samples import read_samples
-from lakehouse.sources.source_row import Limits, SourceRow
+from lakehouse.sources.source_row import Limits, SourceRow, to_batches
 from tests.lakehouse.sources.made import Members, image, tar_of
 
 KEYS = [f"{number:04d}" for number in range(4)]
@@ -85,6 +86,28 @@ def test_an_unsafe_name_is_rejected_under_its_name(name: str) -> None:
 def test_a_second_image_of_a_key_is_a_duplicate() -> None:
     found = reasons([("1.png", image()), ("1.txt", b"a"), ("1.jpg", image(kind="JPEG")), ("1.txt", b"b")])
     assert found == {"t.tar/1": None, "t.tar/1.jpg@2048": "duplicate_key", "t.tar/1.txt@3584": "duplicate_key"}
+
+
+def test_second_members_of_a_key_are_not_held() -> None:
+    data = tar_of([("1.png", image()), *[("1.jpg", b"x")] * 50, ("1.txt", b"a")])
+    stream = io.BytesIO(data)
+    first = next(read_samples(stream, tar="t.tar", limits=Limits(), columns=Columns()))
+    assert (first.uid, first.caption.reason) == ("t.tar/1.jpg@1024", "duplicate_key")
+    assert stream.tell() < len(data) // 10
+
+
+def test_of_members_that_are_not_read_a_few_are_told() -> None:
+    (row,) = samples(tar_of([*[(f"1.{n}.npy", b"") for n in range(99)], *[(f"1.{n}.png", b"") for n in range(99)]]))
+    assert row.caption.reason == "missing_image"
+    assert (row.caption.detail or "").startswith("no image among 0.png, 1.png, ")
+    assert len(row.caption.detail or "") < 150
+
+
+def test_a_name_that_is_no_text_stays_apart_from_one_that_spells_it() -> None:
+    names = ("caf\udce9", r"caf\udce9")
+    data = tar_of([(f"{name}.{kind}", b"x") for name in names for kind in ("png", "txt")], format=tarfile.GNU_FORMAT)
+    (batch,) = to_batches(samples(data), source="s")
+    assert batch.column("source_uid").to_pylist() == [r"t.tar/caf\udce9", r"t.tar/caf\\udce9"]
 
 
 def test_a_key_that_comes_again_is_a_duplicate() -> None:

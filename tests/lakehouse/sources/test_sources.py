@@ -1,5 +1,6 @@
 """What a path holds, and what is said of a path that holds nothing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.spark
     ("names", "kind"),
     [
         (["00000.tar", "00000.parquet", "00000_stats.json"], "tar"),
-        (["a/b/1.TGZ"], "tar"),
+        (["a/b/1.TGZ", "a/b/1.parquet"], "tar"),
         (["split=train/0.parquet", "readme.txt"], "parquet"),
         (["_delta_log/0.json", "0.parquet"], "delta"),
         (["sub/1.JPEG", "metadata.csv"], "folder"),
@@ -25,6 +26,24 @@ pytestmark = pytest.mark.spark
 def test_the_kind_is_found_by_looking(spark: SparkSession, tmp_path: Path, names: list[str], kind: str) -> None:
     put(tmp_path, **dict.fromkeys(names, b"x"))
     assert find_kind(spark, f"file://{tmp_path}/") == kind
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["1.png", "all.tgz"], "images ('1.png') as well as tars ('all.tgz'): choose by --kind folder or --kind tar"),
+        (["a/1.png", "0.parquet"], "Parquet ('0.parquet') as well as images ('a/1.png'): choose by --kind parquet or"),
+        (
+            ["0.tar", "1.parquet"],
+            "tars ('0.tar') as well as Parquet ('1.parquet'): choose by --kind tar or --kind parquet",
+        ),
+    ],
+)
+def test_a_mixed_folder_is_not_guessed_at(spark: SparkSession, tmp_path: Path, names: list[str], message: str) -> None:
+    put(tmp_path, **dict.fromkeys(names, b"x"))
+    with pytest.raises(BadInput, match=re.escape(message)) as error:
+        open_source(spark, str(tmp_path))
+    assert "\n" not in str(error.value)
 
 
 def test_a_table_of_the_catalog_is_a_source(spark: SparkSession, tmp_path: Path) -> None:
