@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 from jobs.__main__ import jobs
+from lakehouse.cli import POSITIONAL
 from lakehouse.table import Table
 from schemas import TABLES
 
@@ -51,7 +52,7 @@ def _job(name: str, line: str) -> str:
     rows = []
     for field in fields(config):
         _, help_text, *notes = get_args(hints[field.name])
-        flag = field.name if notes else "--" + field.name.replace("_", "-")
+        flag = field.name if POSITIONAL in notes else "--" + field.name.replace("_", "-")
         default = "required" if field.default is MISSING else f"`{field.default}`" if field.default != "" else ""
         rows.append(f"| `{flag}` | {default} | {help_text.replace('|', chr(92) + '|')} |")
     return "\n\n".join([f"## {name}", line, "\n".join(["| flag | default | meaning |", "|---|---|---|", *rows])])

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from jobs.train_clip import model_folder
+from lakehouse.cli import FROM_ZERO, POSITIVE
 from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
 from lakehouse.outcome import Counts
 from lakehouse.small_rows import append_rows, read_rows
 from lakehouse.stream import CaptionStream, Mix
+from lakehouse.stream.faults import MAX_SKIPPED, Quota
 from lakehouse.trainer_job import TrainerJob
 from schemas.gold import EVALUATIONS, RELEASES, TRAINING
 from schemas.ops import RUNS
@@ -27,9 +29,11 @@ class Config:
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     name: Annotated[str, "name of the training run to evaluate"] = "clip"
     checkpoint: Annotated[str, "folder of the checkpoint, instead of <lake>/_models/NAME"] = ""
-    max_pairs: Annotated[int, "held-out pairs to search among: the first so many by image_id, which is a hash"] = 500
-    batch_size: Annotated[int, "images at a time"] = 128
-    examples: Annotated[int, "queries whose found images are kept for the report"] = 12
+    max_pairs: Annotated[
+        int, "held-out pairs to search among: the first so many by image_id, which is a hash", POSITIVE
+    ] = 500
+    batch_size: Annotated[int, "images at a time", POSITIVE] = 128
+    examples: Annotated[int, "queries whose found images are kept for the report", FROM_ZERO] = 12
 
 
 QUERY = "web_text"
@@ -68,7 +72,8 @@ def _retrieve(root: str, folder: Path, release: str, config: Config) -> dict[str
 
     model, tokenizer = load_clip(folder)
     size = model.clip.config.vision_config.image_size
-    rows, images = _held_out(root, release, size, config)
+    unread = Quota(MAX_SKIPPED)
+    rows, images = _held_out(root, release, size, config, unread)
     queries = [row[QUERY] for row in rows]
     features = embed_images(model, images.split(config.batch_size))
     similarity = embed_texts(model, tokenizer, queries) @ features.T
@@ -83,10 +88,16 @@ def _retrieve(root: str, folder: Path, release: str, config: Config) -> dict[str
     ]
     metrics = {name: round(value, 6) for name, value in recall_at(similarity).items()}
     ceiling = round(recall_ceiling(queries, 10), 4)
-    return {"n": len(rows), "metrics": metrics, "ceiling_r10": ceiling, "examples": examples}
+    return {
+        "n": len(rows),
+        "texts_unread": unread.skipped.total(),
+        "metrics": metrics,
+        "ceiling_r10": ceiling,
+        "examples": examples,
+    }
 
 
-def _held_out(root: str, release: str, size: int, config: Config) -> tuple[list[dict[str, Any]], Any]:
+def _held_out(root: str, release: str, size: int, config: Config, quota: Quota) -> tuple[list[dict[str, Any]], Any]:
     """Return the rows to search among and their images, uint8 (rows, 3, side, side), place by place."""
     import torch
 
@@ -104,9 +115,8 @@ def _held_out(root: str, release: str, size: int, config: Config) -> tuple[list[
         shuffle=False,
         drop_last=False,
     )
-    texts = read_texts(
-        root, stream.release, columns=("sample_id", "image_id", QUERY), split="held_out", most=stream.rows
-    )
+    columns = ("sample_id", "image_id", QUERY)
+    texts = read_texts(root, stream.release, columns=columns, split="held_out", most=stream.rows, quota=quota)
     rows = heapq.nsmallest(config.max_pairs, texts, key=lambda row: (row["image_id"], row["sample_id"]))
     if not rows:
         raise BadInput(f"release {release!r} holds nothing out: publish_gold --held-out 0.1 makes it so")

@@ -7,10 +7,12 @@ from typing import Annotated
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.increments import Counts, run_increments
+from lakehouse.cli import POSITIVE
+from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import only_new
 from lakehouse.lake import Lake, Txn
+from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
@@ -27,7 +29,7 @@ class Config:
     """Measure text and image signals of every pair that has none yet."""
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
-    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
+    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB", POSITIVE] = 256
 
 
 def measure_pairs(pairs: DataFrame) -> DataFrame:

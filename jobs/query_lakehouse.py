@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, TextIO
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Row
 
-from lakehouse.cli import POSITIONAL, parse
+from lakehouse.cli import FROM_ZERO, POSITIONAL, check_ranges, parse
 from lakehouse.errors import BadInput
 from lakehouse.lake import Lake, open_lake
 from lakehouse.lake_mark import check_lake
@@ -30,7 +30,7 @@ class Config:
     sql: Annotated[str, "a SELECT", POSITIONAL]
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"] = "build/demo/lake"
     format: Annotated[str, "table, csv or json (one object a line)"] = "table"
-    limit: Annotated[int, "most rows to print"] = 1000
+    limit: Annotated[int, "most rows to print", FROM_ZERO] = 1000
 
 
 _QUESTIONS: Final = ("select", "with", "show", "describe", "desc", "explain", "values", "from", "table")
@@ -45,11 +45,11 @@ def run(lake: Lake, config: Config, out: TextIO) -> None:
     writer = FORMATS.get(config.format)
     if writer is None:
         raise BadInput(f"unknown format {config.format!r}: expected one of {', '.join(FORMATS)}")
-    if config.limit < 0:
-        raise BadInput(f"bad --limit {config.limit}: expected 0 or more")
+    check_ranges(config)
+    question = _question(config.sql)
     names = lake.register()
     try:
-        answer = _asked(lake, config.sql).limit(config.limit + 1)
+        answer = lake.spark.sql(question).limit(config.limit + 1)
         rows = [list(row) for row in answer.collect()]
     except PySparkException as error:
         raise BadInput(f"{cause(error)} (tables: {', '.join(names) or 'none yet'})") from error
@@ -58,13 +58,14 @@ def run(lake: Lake, config: Config, out: TextIO) -> None:
         print(f"note: only the first {config.limit:,} rows are shown: see --limit", file=sys.stderr)
 
 
-def _asked(lake: Lake, sql: str) -> DataFrame:
+def _question(sql: str) -> str:
+    """Return ``sql`` as what can only be read; raise BadInput for what is no question."""
     question = sql.rstrip().rstrip(";")
     first = re.match(r"\w*", question[_BEFORE.match(question).end() :])[0].lower()  # type: ignore[union-attr, index]
     if first not in _QUESTIONS:
         raise BadInput("only questions are asked here: start with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN")
     # In a subquery nothing can be written, whatever the words in front of it are.
-    return lake.spark.sql(question if first in _PLAIN else f"SELECT * FROM (\n{question}\n)")  # noqa: S608 # it is the user's own SQL
+    return question if first in _PLAIN else f"SELECT * FROM (\n{question}\n)"  # noqa: S608 # it is the user's own SQL
 
 
 def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:

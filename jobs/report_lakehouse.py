@@ -1,6 +1,5 @@
 """All tables -> one HTML page that loads nothing: funnel, reasons, histograms, galleries, trainings, runs."""
 
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse import __version__
+from lakehouse.cli import FROM_ZERO, POSITIVE
 from lakehouse.errors import BadInput
+from lakehouse.files import write_whole
 from lakehouse.job import Job
 from lakehouse.lake import Lake
 from lakehouse.lake_root import is_local
@@ -40,9 +41,9 @@ class Config:
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     out: Annotated[str, "file to write"] = "report.html"
     selection: Annotated[str, "which selection to tell of"] = "default"
-    gallery: Annotated[int, "published pairs to show"] = 24
-    each: Annotated[int, "rejected pairs to show of each reason"] = 4
-    thumbnail: Annotated[int, "longest side of a thumbnail, in pixels"] = 208
+    gallery: Annotated[int, "published pairs to show", FROM_ZERO] = 24
+    each: Annotated[int, "rejected pairs to show of each reason", FROM_ZERO] = 4
+    thumbnail: Annotated[int, "longest side of a thumbnail, in pixels", POSITIVE] = 208
 
 
 def run(lake: Lake, config: Config) -> Counts:
@@ -67,10 +68,16 @@ def run(lake: Lake, config: Config) -> Counts:
         thumbnails=images,
         trainings=trainings,
     )
-    text = page(report).encode()
-    _write(Path(config.out), text)
+    text = page(report)
+    Path(config.out).parent.mkdir(parents=True, exist_ok=True)
+    write_whole(Path(config.out), text)
     answered = sum(not answer.missing for answer in answers.values())
-    return {"figures": answered, "left_out": len(answers) - answered, "images": len(images), "bytes": len(text)}
+    return {
+        "figures": answered,
+        "left_out": len(answers) - answered,
+        "images": len(images),
+        "bytes": len(text.encode()),
+    }
 
 
 def ask(lake: Lake, query: Query, values: Mapping[str, str | int]) -> Answer:
@@ -104,13 +111,6 @@ def small_images(lake: Lake, ids: Iterable[str], *, side: int) -> dict[str, Thum
 def thumbnails_of(pairs: DataFrame, *, side: int) -> DataFrame:
     """Return the pairs with a small JPEG in place of each image."""
     return map_batches(pairs, partial(thumbnails, side=side), THUMBNAILS)
-
-
-def _write(file: Path, text: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")
-    part.write_bytes(text)
-    os.replace(part, file)
 
 
 JOB = Job("report_lakehouse", Config, run, TABLES, RUNS)

@@ -19,7 +19,7 @@ from jobs import (
     select_pairs,
     train_clip,
 )
-from lakehouse.cli import parse
+from lakehouse.cli import FROM_ZERO, POSITIVE, parse
 from lakehouse.lake import Lake, open_lake
 from lakehouse.lake_root import normal_root
 from lakehouse.lock import hold
@@ -36,13 +36,15 @@ class Config:
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     source: Annotated[str, "folder of images, folder of WebDataset tars, folder of Parquet, or Delta table"]
-    image_size: Annotated[int, "side of the square that the CLIP sees, in pixels"] = 64
+    image_size: Annotated[int, "side of the square that the CLIP sees, in pixels", POSITIVE] = 64
     fit: Annotated[str, "pad: training images are whole, on a white square; crop: the trainer crops squares"] = "pad"
-    pixels: Annotated[int, "side of a stored training image, in pixels: room for random crops"] = 72
+    pixels: Annotated[int, "side of a stored training image, in pixels: room for random crops", POSITIVE] = 72
     held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.14
     mix: Annotated[str, "mix of texts of the release"] = "web_text=0.7,long_positive=0.3"
     report: Annotated[str, "file that the report is written to"] = "report.html"
-    max_steps: Annotated[int, "stop each training after so many steps; 0 trains as long as the recipe says"] = 0
+    max_steps: Annotated[
+        int, "stop each training after so many steps; 0 trains as long as the recipe says", FROM_ZERO
+    ] = 0
 
 
 RUNS_OF_CLIP = {"alt_text": "alt_text=1", "mix": ""}

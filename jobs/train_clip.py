@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from lakehouse.cli import FROM_ZERO, POSITIVE
 from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
 from lakehouse.lake_root import is_local
 from lakehouse.outcome import Counts
 from lakehouse.small_rows import read_rows
 from lakehouse.stream import CaptionStream, Mix, World
+from lakehouse.stream.faults import MAX_SKIPPED, Quota
 from lakehouse.trainer_job import TrainerJob
 from lakehouse.weights import parse_weights
 from schemas.gold import RELEASES, TRAINING
@@ -30,14 +32,18 @@ class Config:
     out: Annotated[str, "folder for the checkpoint, instead"] = ""
     mix: Annotated[str, "text columns and weights, such as alt_text=1; the release's own by default"] = ""
     negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
-    image_size: Annotated[int, "side of the square that the model sees, in pixels"] = 64
-    batch_size: Annotated[int, "rows a step"] = 128
-    epochs: Annotated[int, "times over the training rows"] = 32
-    max_steps: Annotated[int, "stop after so many steps; 0 for no limit"] = 0
-    learning_rate: Annotated[float, "at its peak"] = 1e-3
-    hni_weight: Annotated[float, "weight of hard-negative identification (ours: HQ-CLIP's is not published)"] = 0.1
-    stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)"] = 0.002
-    vocab_size: Annotated[int, "entries of the tokenizer that is trained on the release's texts"] = 4000
+    image_size: Annotated[int, "side of the square that the model sees, in pixels", POSITIVE] = 64
+    batch_size: Annotated[int, "rows a step", POSITIVE] = 128
+    epochs: Annotated[int, "times over the training rows", POSITIVE] = 32
+    max_steps: Annotated[int, "stop after so many steps; 0 for no limit", FROM_ZERO] = 0
+    learning_rate: Annotated[float, "at its peak", POSITIVE] = 1e-3
+    hni_weight: Annotated[
+        float, "weight of hard-negative identification (ours: HQ-CLIP's is not published)", FROM_ZERO
+    ] = 0.1
+    stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)", FROM_ZERO] = (
+        0.002
+    )
+    vocab_size: Annotated[int, "entries of the tokenizer that is trained on the release's texts", POSITIVE] = 4000
     seed: Annotated[int, "seed of weights, order and augmentation"] = 0
 
 
@@ -77,7 +83,8 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
 
     stream = _stream(root, release, config)
     sizes = Sizes(image_size=config.image_size)
-    tokenizer = train_tokenizer(_texts(root, stream), vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
+    unread = Quota(MAX_SKIPPED)
+    tokenizer = train_tokenizer(_texts(root, stream, unread), vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
     model = small_clip(tokenizer, sizes, tag_count=stream.release.tag_count, seed=config.seed)
     recipe = Recipe(
         learning_rate=config.learning_rate,
@@ -87,10 +94,11 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
     )
     steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)
     folder.mkdir(parents=True, exist_ok=True)
-    for old in ("training.json", "retrieval.json"):
-        (folder / old).unlink(missing_ok=True)
     with SummaryWriter(str(folder / "tensorboard")) as log:
         result = train(_epochs(stream, steps), model, tokenizer, recipe, steps=steps, log=log)
+    # Not before: until its weights are replaced, an earlier training stays one that can be used.
+    for old in ("training.json", "retrieval.json"):
+        (folder / old).unlink(missing_ok=True)
     save_clip(folder, model, tokenizer)
     return {
         "steps": result.steps,
@@ -101,7 +109,8 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
         "parameters": sum(weights.numel() for weights in model.parameters()),
         "realised_mix": {name: round(share, 4) for name, share in stream.counters.realised_mix.items()},
         "rows": stream.rows,
-        "skipped": sum(stream.counters.skipped.values()),
+        "skipped": stream.counters.skipped.total(),
+        "texts_unread": unread.skipped.total(),
     }
 
 
@@ -113,7 +122,7 @@ def _stream(root: str, release: str, config: Config) -> CaptionStream:
         root,
         release=release,
         # A release smaller than a batch is one batch: the photographs of a machine without apt are.
-        batch_size=max(1, min(config.batch_size, train_rows)),
+        batch_size=min(config.batch_size, max(1, train_rows)),
         image_size=config.image_size,
         seed=config.seed,
         mix=_mix(config.mix),
@@ -131,12 +140,13 @@ def _epochs(stream: CaptionStream, steps: int) -> Iterator[Iterator[Any]]:
         yield (batch for batch, _ in zip(stream, range(min(len(stream), steps - done)), strict=False))
 
 
-def _texts(root: str, stream: CaptionStream) -> Iterator[str]:
+def _texts(root: str, stream: CaptionStream, quota: Quota) -> Iterator[str]:
     """Yield the texts that a tokenizer should know: every positive text of the training rows, up to a bound."""
     from lakehouse.stream.texts import read_texts
 
     columns = ("web_text", "long_positive", "short_positive")
-    for row in read_texts(root, stream.release, columns=columns, split="train", most=TOKENIZER_ROWS):
+    rows = read_texts(root, stream.release, columns=columns, split="train", most=TOKENIZER_ROWS, quota=quota)
+    for row in rows:
         yield from (text if isinstance(text, str) else ", ".join(text) for text in row.values() if text)
 
 

@@ -2,15 +2,30 @@
 
 import argparse
 import difflib
+import math
 import sys
 import types
-from collections.abc import Sequence
-from dataclasses import MISSING, Field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
 from itertools import takewhile
 from typing import Annotated, Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from lakehouse.errors import BadInput
+
 POSITIONAL = "positional"
 """Stands in a field's annotation, after the help, when the value comes without a flag."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Stands in a number's annotation, after the help: which values are accepted, and how to say so."""
+
+    accepts: Callable[[float], bool]
+    expected: str
+
+
+POSITIVE = Range(lambda number: 0 < number < math.inf, "more than 0")
+FROM_ZERO = Range(lambda number: 0 <= number < math.inf, "0 or more")
 
 C = TypeVar("C")
 
@@ -22,7 +37,21 @@ def parse(config_class: type[C], argv: Sequence[str] | None, *, prog: str) -> C:
     for field in fields(config_class):  # type: ignore[arg-type]
         _add(parser, field, hints[field.name])
     values = vars(parser.parse_args(argv))
-    return config_class(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    config = config_class(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    try:
+        check_ranges(config)
+    except BadInput as error:
+        parser.error(str(error))
+    return config
+
+
+def check_ranges(config: object) -> None:
+    """Raise BadInput for a number outside the Range of its field: a limit of nothing must not do nothing at length."""
+    for name, hint in get_type_hints(type(config), include_extras=True).items():
+        value = getattr(config, name)
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, Range) and not note.accepts(value):
+                raise BadInput(f"bad --{name.replace('_', '-')} {value}: expected {note.expected}")
 
 
 def _add(parser: argparse.ArgumentParser, field: "Field[Any]", hint: Any) -> None:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lakehouse.errors import LakehouseError, MissingPart
+from lakehouse.outcome import not_installed
 
 DELTA = "4.4.0"
 PACKAGE = f"io.delta:delta-spark_4.2_2.13:{DELTA}"
@@ -21,7 +22,7 @@ def jars_folder() -> Path:
     """Return the folder of Spark's own jars; raise MissingPart where Spark is not installed."""
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise MissingPart("pyspark is not installed: pip install '.[spark]' in a clone")
+        raise MissingPart(not_installed("pyspark"))
     return Path(spec.origin).with_name("jars")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic
 
-from lakehouse.cli import parse
+from lakehouse.cli import check_ranges, parse
 from lakehouse.job_config import C
 from lakehouse.lake import Lake, open_lake
 from lakehouse.lake_mark import check_lake
@@ -46,6 +46,7 @@ class Job(Generic[C]):
 
     def run(self, lake: Lake, config: C) -> Counts:
         """Do the job on an open lake as a run of its own, write its row into the run log, and return its counts."""
+        check_ranges(config)
         run = Run(self.name, new_run_id(self.name), config)
         own = replace(lake, run_id=run.run_id, touched=set(), written=set())
         try:

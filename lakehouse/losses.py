@@ -5,6 +5,10 @@ is the factor on the cosine (CLIP's ``exp`` of its learned parameter, 1 / temper
 is a mean in nats, a tensor without dimensions.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -74,13 +78,25 @@ def short_tag_classification(logits: Tensor, tag_ids: Tensor) -> Tensor:
 
     Args:
         logits: (rows, tags), of a linear head on the image features
-        tag_ids: multi-hot (rows, tags), 1 at the positive tags of the row
+        tag_ids: multi-hot (rows, tags), 1 at the positive tags of the row, as ``multi_hot`` makes it
     """
     has_tags = tag_ids.sum(dim=-1) > 0
     if not has_tags.any():
         return logits.sum() * 0
     wanted = tag_ids[has_tags].to(logits.dtype)
     return F.binary_cross_entropy_with_logits(logits[has_tags], wanted, reduction="none").sum(dim=-1).mean()
+
+
+def multi_hot(tag_ids: Sequence[npt.NDArray[np.int32]], tag_count: int) -> Tensor:
+    """Return float32 (rows, tag_count): 1 at the tags of the row; tags beyond the vocabulary are left out.
+
+    >>> multi_hot([np.array([0, 2, 9], np.int32), np.array([], np.int32)], 3).tolist()
+    [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    wanted = torch.zeros(len(tag_ids), tag_count)
+    for row, tags in zip(wanted, tag_ids, strict=True):
+        row[torch.from_numpy(tags[(tags >= 0) & (tags < tag_count)].astype(np.int64))] = 1
+    return wanted
 
 
 def _unit(features: Tensor) -> Tensor:

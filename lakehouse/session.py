@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -166,7 +167,9 @@ def _this_machine(logs: str | None) -> dict[str, str]:
     options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
     if logs is not None:
         file = Path(__file__).with_name("log4j2.properties")
-        options += f" -Dlog4j2.configurationFile={file.as_uri()} -Dlakehouse.log={logs}/spark.log"
+        # Spark's launcher splits the options as a shell would.
+        log = shlex.quote(f"-Dlakehouse.log={logs}/spark.log")
+        options += f" -Dlog4j2.configurationFile={file.as_uri()} {log}"
     return {**settings, "spark.driver.extraJavaOptions": options}
 
 

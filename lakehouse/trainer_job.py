@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from lakehouse.cli import parse
+from lakehouse.cli import check_ranges, parse
 from lakehouse.job_config import C
 from lakehouse.lake_mark import check_lake
 from lakehouse.lake_root import normal_root
@@ -47,6 +47,7 @@ class TrainerJob(Generic[C]):
         """Do the job as a run of its own, write its row into the run log, and return its counts."""
         root = normal_root(config.lake)
         check_lake(root)
+        check_ranges(config)
         run = Run(self.name, new_run_id(self.name), config)
         try:
             counts = self.body(root, run.run_id, config)

@@ -1,4 +1,4 @@
-"""The text that came with an image: joined as the web gives it, and made safe before a model reads it."""
+"""The text that came with an image, made safe before a model reads it."""
 
 import re
 import unicodedata
@@ -12,20 +12,6 @@ _FENCES = re.compile(r"(?:`{3,}|~{3,})")
 # Letters without a glyph, and selectors that can hide text behind a visible character.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs"})
-
-
-def compose(title: str | None, description: str | None) -> str:
-    """Return title and description as one alt-text, as noisy as they are; a description that is the title is left out.
-
-    >>> compose("Duck (Yellow)", "Done for a school play")
-    'Duck (Yellow). Done for a school play'
-    >>> compose("Zinf", "zinf")
-    'Zinf'
-    """
-    title, description = (title or "").strip(), (description or "").strip()
-    if not title or not description or title.casefold() == description.casefold():
-        return title or description
-    return f"{title}{'' if title[-1] in '.!?:;,' else '.'} {description}"
 
 
 def only_visible(text: str) -> str:

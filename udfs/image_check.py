@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from lakehouse.errors import MissingPart
+from lakehouse.outcome import not_installed
 from udfs._decode_child import LENGTH, OUT_OF_MEMORY, sniff
 
 _START_SECONDS = 60.0
@@ -212,7 +213,7 @@ def _start(limits: Limits) -> subprocess.Popen[bytes]:
     # The source goes along as text: with --py-files the package is a zip, which no fresh interpreter would find.
     source = pkgutil.get_data("udfs", "_decode_child.py")
     if source is None or importlib.util.find_spec("PIL") is None:
-        raise MissingPart("cannot check images: pillow is not installed; pip install 'multigrain[models]'")
+        raise MissingPart(f"cannot check images: {not_installed('PIL')}")
     arguments = [str(limits.pixels), str(limits.memory_mb << 20), str(limits.seconds)]
     return subprocess.Popen(  # noqa: S603 - the program is our own interpreter on our own source
         [sys.executable, "-P", "-c", source.decode(), *arguments],

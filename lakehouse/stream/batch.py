@@ -37,17 +37,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.sample_id)
 
-    def multi_hot(self, tag_count: int) -> "torch.Tensor":
-        """Return float32 (rows, tag_count): 1 at the tags of the row. Tags from ``tag_count`` on are left out."""
-        import torch
-
-        targets = np.zeros((len(self), tag_count), np.float32)
-        rows = np.repeat(np.arange(len(self)), [len(tags) for tags in self.tag_ids])
-        tags = np.concatenate([np.empty(0, np.int32), *self.tag_ids])
-        is_known = (tags >= 0) & (tags < tag_count)
-        targets[rows[is_known], tags[is_known]] = 1
-        return torch.from_numpy(targets)
-
 
 class PixelPool:
     """Hands out uint8 arrays, and the same memory again once no array, tensor or view of it is left.

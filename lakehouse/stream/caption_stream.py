@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from lakehouse.errors import MissingPart, StreamError
+from lakehouse.outcome import not_installed
 from lakehouse.stream.batch import Batch, PixelPool
 from lakehouse.stream.chunk import Recipe, is_text
 from lakehouse.stream.counters import Counters
 from lakehouse.stream.crew import Crew, processors
 from lakehouse.stream.delta import Snapshot, open_snapshot
-from lakehouse.stream.faults import Fault, Quota
+from lakehouse.stream.faults import MAX_SKIPPED, Fault, Quota
 from lakehouse.stream.mix import Mix
 from lakehouse.stream.order import Order, lanes_for
 from lakehouse.stream.plan import Plan, make_plan
@@ -81,7 +82,7 @@ class CaptionStream:
         shuffle: bool = True,
         drop_last: bool = True,
         lanes: int | None = None,
-        max_skipped: int = 1000,
+        max_skipped: int = MAX_SKIPPED,
         patience_s: float = 120.0,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
@@ -292,7 +293,7 @@ def _need_parts() -> None:
         import cv2  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise MissingPart(f"{error.name} is not installed: expected the 'stream' extra of multigrain") from error
+        raise MissingPart(not_installed(error.name or "torch")) from error
     from lakehouse.stream import bridge
 
     bridge.activate()

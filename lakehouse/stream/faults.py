@@ -12,6 +12,9 @@ CORRUPT_ROW_GROUP = "corrupt_row_group"
 UNDECODABLE_IMAGE = "undecodable_image"
 NO_TEXT = "no_text"
 
+MAX_SKIPPED = 1000
+"""Rows that may be skipped, unless asked otherwise, before it is an error."""
+
 
 @dataclass(frozen=True)
 class Fault:

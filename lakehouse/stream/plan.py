@@ -1,6 +1,6 @@
 """How many rows of each row group an epoch takes: known before it begins, so that all processes agree on its length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,6 +75,16 @@ def make_plan(snapshot: Snapshot, predicate: Predicate, *, threads: int) -> Plan
     )
 
 
+def read_group(parquet: pq.ParquetFile, group: Group, columns: Sequence[str]) -> pa.Table | Fault:
+    """Return columns of a row group, deleted rows included; a Fault where its bytes are damaged."""
+    try:
+        return parquet.read_row_group(group.row_group, columns=list(columns), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        if not is_corruption(error):
+            raise
+        return Fault(CORRUPT_ROW_GROUP, str(error), group.file, group.row_group)
+
+
 def _plan_file(snapshot: Snapshot, predicate: Predicate, file: str) -> _FilePlan:
     try:
         with snapshot.open(file) as parquet:
@@ -98,14 +108,11 @@ def _counted(
         if not predicate.columns:
             yield group, int(left.sum()), None
             continue
-        try:
-            table = parquet.read_row_group(group.row_group, columns=list(predicate.columns), use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            if not is_corruption(error):
-                raise
-            yield group, 0, Fault(CORRUPT_ROW_GROUP, str(error), file, group.row_group)
+        found = read_group(parquet, group, predicate.columns)
+        if isinstance(found, Fault):
+            yield group, 0, found
         else:
-            yield group, int((predicate.holds(table) & left).sum()), None
+            yield group, int((predicate.holds(found) & left).sum()), None
 
 
 def _groups(file: str, metadata: pq.FileMetaData) -> Iterator[Group]:

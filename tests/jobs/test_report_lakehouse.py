@@ -1,7 +1,8 @@
 """The report of real lakes: a whole one, an empty one, and one whose texts are hostile."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,29 +24,45 @@ from udfs.report.queries import QUERIES
 pytestmark = [pytest.mark.spark]
 
 
-@pytest.mark.slow
-def test_a_whole_lake_is_told_of_with_its_own_counts(world: World, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Written:
+    """A page, what its job counted, and how many runs the lake had told of before."""
+
+    text: str
+    done: Mapping[str, int]
+    runs: int
+
+
+@pytest.fixture(scope="module")
+def first(world: World, tmp_path_factory: pytest.TempPathFactory) -> Written:
     runs = world.lake.read(RUNS).count()
-    done = JOB.run(world.lake, Config(world.lake.root, out=str(tmp_path / "out" / "report.html"), gallery=5))
-    text = (tmp_path / "out" / "report.html").read_text()
-    selected, rejected = world.lake.read(SELECTIONS).count(), world.lake.read(REJECTS).count()
-    assert f"{count(selected + rejected)} read = {count(selected)} selected + {count(rejected)} rejected" in text
-    assert text.count("<article") > 5
-    assert "looks like an earlier pair; one of its look-alikes stays" in text
-    assert "Left out, as gold.evaluations is not there yet: evaluate_clip makes it." in text
-    assert done["left_out"] == 1
-    assert world.lake.read(RUNS).count() == runs, "a report changes no table"
+    out = tmp_path_factory.mktemp("report") / "out" / "report.html"
+    done = JOB.run(world.lake, Config(world.lake.root, out=str(out), gallery=5))
+    return Written(out.read_text(), done, runs)
 
 
 @pytest.mark.slow
-def test_the_same_lake_shows_the_same_pairs(world: World, tmp_path: Path) -> None:
-    pages = []
-    for name in ("one.html", "two.html"):
-        JOB.run(world.lake, Config(world.lake.root, out=str(tmp_path / name), gallery=5))
-        lines = (tmp_path / name).read_text()
-        pages.append([a["alt"] for tag, a in parsed(lines).tags if tag == "img"])
-    assert pages[0] == pages[1]
-    assert len(pages[0]) >= min(5, world.lake.read(CAPTIONS).count())
+def test_a_whole_lake_is_told_of_with_its_own_counts(world: World, first: Written) -> None:
+    selected, rejected = world.lake.read(SELECTIONS).count(), world.lake.read(REJECTS).count()
+    assert f"{count(selected + rejected)} read = {count(selected)} selected + {count(rejected)} rejected" in first.text
+    assert first.text.count("<article") > 5
+    assert "looks like an earlier pair; one of its look-alikes stays" in first.text
+    assert "Left out, as gold.evaluations is not there yet: evaluate_clip makes it." in first.text
+    assert first.done["left_out"] == 1
+    assert first.done["bytes"] == len(first.text.encode())
+    assert world.lake.read(RUNS).count() == first.runs, "a report changes no table"
+
+
+@pytest.mark.slow
+def test_the_same_lake_shows_the_same_pairs(world: World, first: Written, tmp_path: Path) -> None:
+    JOB.run(world.lake, Config(world.lake.root, out=str(tmp_path / "again.html"), gallery=5))
+    once, again = shown(first.text), shown((tmp_path / "again.html").read_text())
+    assert once == again
+    assert len(once) >= min(5, world.lake.read(CAPTIONS).count())
+
+
+def shown(page: str) -> list[str | None]:
+    return [attributes["alt"] for tag, attributes in parsed(page).tags if tag == "img"]
 
 
 def test_an_empty_lake_has_a_report(lake: Lake, tmp_path: Path) -> None:

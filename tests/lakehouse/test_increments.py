@@ -4,10 +4,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.errors import BadInput
-from lakehouse.increments import Counts, run_increments
+from lakehouse.increments import run_increments
 from lakehouse.lake import Lake, Txn
+from lakehouse.outcome import Counts
 from lakehouse.progress import Progress
-from schemas.silver import SAMPLES, SELECTIONS
+from schemas.silver import SELECTIONS
 from tests.lakehouse.members import members
 
 pytestmark = pytest.mark.spark
@@ -66,8 +67,3 @@ def test_two_streams_have_transactions_of_their_own(lake: Lake, spark: SparkSess
     rows = lake.stream(SELECTIONS, batch_bytes=1 << 20, needs="x")
     run_increments(rows, seen.each, checkpoint=lake.checkpoint("y"), progress=Progress("y"))
     assert seen.batches[0][0].app_id != seen.batches[1][0].app_id
-
-
-def test_a_missing_source_says_what_to_run(lake: Lake) -> None:
-    with pytest.raises(BadInput, match="run select_pairs first"):
-        lake.stream(SAMPLES, batch_bytes=1, needs="select_pairs")

@@ -1,6 +1,10 @@
 """What a lake promises of reads and writes."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +66,64 @@ def test_sql_sees_tables_by_their_names(lake: Lake, spark: SparkSession) -> None
     lake.append(SELECTIONS, members(spark, "a", "b"))
     assert "silver.selections" in lake.register()
     assert spark.sql("SELECT count(*) AS n FROM silver.selections").collect()[0].n == 2
+
+
+def test_a_name_stands_for_the_lake_that_was_registered_last(
+    open_at: Callable[[Path], Lake], spark: SparkSession, tmp_path: Path
+) -> None:
+    first, second = open_at(tmp_path / "first"), open_at(tmp_path / "second")
+    first.append(SELECTIONS, members(spark, "a", "b"))
+    second.append(SELECTIONS, members(spark, "c"))
+    first.register()
+    shutil.rmtree(first.root)
+    second.register()
+    assert [row.sample_id for row in spark.sql("SELECT sample_id FROM silver.selections").collect()] == ["c"]
+
+
+WITH_HIVE = """
+import sys
+from pyspark.sql import SparkSession
+from lakehouse.errors import BadInput
+from lakehouse.lake import open_lake
+from lakehouse.session import _DELTA
+from schemas import TABLES
+
+base = sys.argv[1]
+builder = SparkSession.builder.master("local[1]")
+for key, value in {
+    **_DELTA,
+    "spark.ui.enabled": "false",
+    "spark.sql.catalogImplementation": "hive",
+    "spark.sql.warehouse.dir": base + "/warehouse",
+    "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={base}/metastore;create=true",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+}.items():
+    builder = builder.config(key, value)
+spark = builder.getOrCreate()
+for name in sys.argv[2:]:
+    try:
+        print(open_lake(name, spark=spark, tables=TABLES, run_id="").register())
+    except BadInput as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_lasting_catalog_keeps_the_names_of_its_own_lake(lake: Lake, spark: SparkSession, tmp_path: Path) -> None:
+    lake.append(SELECTIONS, members(spark, "a"))
+    other = shutil.copytree(lake.root, tmp_path / "other lake")
+    command = [sys.executable, "-c", WITH_HIVE, str(tmp_path), str(other), str(other), lake.root]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    # A process of its own: a session's catalog is chosen once. Its folder takes what Derby leaves.
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "['silver.selections']",
+        "['silver.selections']",
+        f"the catalog has silver.selections at '{other}/silver/selections', not in '{lake.root}': "
+        "DROP TABLE silver.selections there, or name the lake that it belongs to",
+    ], done.stderr
 
 
 def test_comments_reach_the_catalog(lake: Lake, spark: SparkSession) -> None:

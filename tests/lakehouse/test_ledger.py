@@ -4,31 +4,39 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.describe_images import _INPUTS, requests_of
 from lakehouse.lake import Lake, Txn
 from lakehouse.ledger import request_key, unanswered
 from schemas.silver import RESPONSES
+from udfs.prompts import read_prompt
 
 pytestmark = pytest.mark.spark
 
 COLUMNS = ("image_id", "alt_text")
 
 
-def key(spark: SparkSession, image_id: str = "i", alt_text: str | None = "a", **settings: str) -> str:
-    row = spark.createDataFrame([(image_id, alt_text)], "image_id STRING, alt_text STRING")
-    return str(row.select(request_key(*COLUMNS, **({"model": "m", "prompt_hash": "p"} | settings))).collect()[0][0])
+Row = tuple[str | None, str | None]
+
+
+def keys(spark: SparkSession, *rows: Row, **settings: str) -> list[str]:
+    """Return the key of each of ``rows`` of image_id and alt_text, in order."""
+    frame = spark.createDataFrame(list(rows), "image_id STRING, alt_text STRING")
+    made = request_key(*COLUMNS, **({"model": "m", "prompt_hash": "p"} | settings))
+    return [row.key for row in frame.select(made.alias("key")).collect()]
 
 
 def test_everything_that_could_change_the_answer_changes_the_key(spark: SparkSession) -> None:
-    keys = [
-        key(spark),
-        key(spark, image_id="j"),
-        key(spark, alt_text="b"),
-        key(spark, alt_text=None),
-        key(spark, model="n"),
-        key(spark, prompt_hash="q"),
-        key(spark, revision="2"),
+    found = keys(spark, ("i", "a"), ("j", "a"), ("i", "b"), ("i", None), (None, "i"))
+    for setting in ({"model": "n"}, {"prompt_hash": "q"}, {"revision": "2"}):
+        found += keys(spark, ("i", "a"), **setting)
+    assert len(set(found)) == len(found)
+
+
+def test_a_key_is_what_it_was(spark: SparkSession) -> None:
+    """Another key for the same request would buy every answer again."""
+    assert keys(spark, ("i", 'says "hello", \u00e4')) == [
+        "e384973d219286f1be568e11dc31b71f2c5bcb596e8099cfd0d5845efd5f9666"
     ]
-    assert len(set(keys)) == len(keys)
 
 
 def test_the_order_of_the_fields_does_not_change_the_key(spark: SparkSession) -> None:
@@ -39,7 +47,33 @@ def test_the_order_of_the_fields_does_not_change_the_key(spark: SparkSession) ->
 
 
 def test_text_cannot_pass_for_another_field(spark: SparkSession) -> None:
-    assert key(spark, image_id="i", alt_text='a","x":"y') != key(spark, image_id='i","alt_text":"a', alt_text="y")
+    whole, moved = ("c", "ab"), ("bc", "a")
+    assert len(set(keys(spark, whole, moved))) == 2
+    quoted = ("j", 'a","image_id":"i'), ('i","image_id":"j', "a")
+    assert len(set(keys(spark, *quoted))) == 2
+
+
+@pytest.mark.parametrize("column", _INPUTS)
+def test_whatever_a_model_is_told_of_a_sample_is_in_its_key(spark: SparkSession, column: str) -> None:
+    sample: dict[str, object] = {
+        "sample_id": "s",
+        "image_id": "i",
+        "alt_text": "a",
+        "web_tags": ["t"],
+        "colours": ["red"],
+    }
+    sample |= {"width": 4, "height": 3}
+    other: object = {"web_tags": ["u"], "colours": ["blue"], "width": 5, "height": 5}.get(column, "other")
+    frame = spark.createDataFrame([sample, sample | {column: other}])
+    made = requests_of(frame, "rules://", read_prompt("hqclip_student")).select("request_key").collect()
+    assert made[0] != made[1]
+
+
+def test_another_prompt_is_another_request(spark: SparkSession) -> None:
+    sample = {"sample_id": "s", "image_id": "i", "alt_text": "a", "web_tags": ["t"], "colours": ["red"]}
+    frame = spark.createDataFrame([sample | {"width": 4, "height": 3}])
+    asked = [requests_of(frame, "rules://", read_prompt(name)) for name in ("hqclip_student", "hqclip_teacher")]
+    assert asked[0].first().request_key != asked[1].first().request_key  # type: ignore[union-attr]
 
 
 def answers(lake: Lake, *rows: tuple[str, str, str | None]) -> None:

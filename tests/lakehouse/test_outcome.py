@@ -33,8 +33,12 @@ def test_the_end_of_a_workers_traceback_is_said() -> None:
     assert explain(RuntimeError(text)) == "OSError: bad sector"
 
 
-def test_a_package_that_is_not_installed_comes_with_its_extra() -> None:
-    assert "pip install '.[train]'" in explain(ModuleNotFoundError("no", name="torch.nn"))
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("PIL", "spark,models"), ("torch.nn", "stream"), ("cv2", "stream"), ("tokenizers", "train")],
+)
+def test_a_package_that_is_not_installed_comes_with_its_extra(module: str, extra: str) -> None:
+    assert f"pip install '.[{extra}]'" in explain(ModuleNotFoundError("no", name=module))
 
 
 def test_a_full_disk_is_named_with_its_place() -> None:

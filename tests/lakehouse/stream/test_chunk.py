@@ -63,6 +63,16 @@ def test_the_choice_changes_with_the_epoch() -> None:
     assert len(texts) == 4
 
 
+def test_the_choices_of_a_release_are_what_they_always_were() -> None:
+    # Pinned: other choices here silently change what every release that was ever made trains on.
+    mixes = {"mix": Mix(alt_text=1, long_positive=1), "negatives": Mix(long_negative=1, short_negative=1)}
+    chunk = chunk_of(training_rows(12), list(range(12)), **mixes, seed=7, epoch=2)
+    assert chunk.texts.column.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1]
+    assert chunk.negatives.column.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert chunk.down[:3].round(8).tolist() == [0.06708986, 0.10258934, 0.552031]
+    assert chunk.right[:3].round(8).tolist() == [0.97664113, 0.1055926, 0.48407511]
+
+
 def test_a_crop_in_the_middle_is_in_the_middle() -> None:
     assert chunk_of(training_rows(2), [0, 1], is_random_crop=False).down.tolist() == [0.5, 0.5]
 

@@ -78,6 +78,14 @@ def test_the_order_is_the_same_every_time(order: Order) -> None:
     assert everything(again, 1) == everything(order, 1)
 
 
+def test_the_order_of_a_release_is_what_it_always_was() -> None:
+    # Pinned: another order here silently reorders every release that was ever made.
+    rows = [row for _, row in sorted(everything(Order(np.array([5, 3, 7]), 3, seed=7, epoch=2), 1).items())]
+    assert [f"{group}{row}" for group, row in rows] == (
+        ["02", "26", "25", "03", "23", "21", "00", "24", "12", "01", "22", "10", "04", "20", "11"]
+    )
+
+
 def test_epochs_differ() -> None:
     rows = np.full(10, 20)
     assert everything(Order(rows, 4, 0, 0), 1) != everything(Order(rows, 4, 0, 1), 1)

@@ -10,15 +10,12 @@ from PIL import Image
 from transformers import CLIPModel, CLIPProcessor
 
 from lakehouse.errors import BadInput
-from udfs.clip.model import Sizes, load_clip, save_clip, small_clip
+from tests.udfs.clip.tiny import TINY
+from udfs.clip.model import load_clip, save_clip, small_clip
 from udfs.clip.tokenizer import token_ids, train_tokenizer
 
 TEXTS = ["a red kite", "a blue kite over the beach", "two green apples"]
-TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=10)
-TINY = Sizes(
-    image_size=16, patch_size=8, image_width=16, image_layers=1, text_width=16, text_layers=1, max_tokens=10,
-    feature_width=8, head_width=8,
-)  # fmt: skip
+TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=TINY.max_tokens)
 IMAGES = torch.randint(0, 256, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 

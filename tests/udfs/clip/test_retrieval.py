@@ -5,16 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.clip.model import Sizes, small_clip
+from tests.udfs.clip.tiny import TINY
+from udfs.clip.model import small_clip
 from udfs.clip.retrieval import embed_images, embed_texts, nearest, recall_at, recall_ceiling
 from udfs.clip.tokenizer import train_tokenizer
 
 TEXTS = ["a red kite", "a kite", "two green apples on a table", "a kite"]
-TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=16)
-TINY = Sizes(
-    image_size=16, patch_size=8, image_width=16, image_layers=1, text_width=16, text_layers=1, max_tokens=16,
-    feature_width=8, head_width=8,
-)  # fmt: skip
+TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=TINY.max_tokens)
 
 
 def test_recall_counts_ranks_in_both_directions() -> None:

@@ -1,5 +1,6 @@
 """The tokenizer that is trained on a corpus."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,13 @@ from udfs.clip.tokenizer import token_ids, train_tokenizer
 
 CORPUS = ["a red kite over the beach", "a blue kite", "the flag of Haiti", "two red apples", "a kite"] * 3
 TOKENIZER = train_tokenizer(CORPUS, vocab_size=320, max_tokens=12)
+ROOMY = train_tokenizer(CORPUS, vocab_size=280, max_tokens=64)
 
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.characters(max_codepoint=0x17F, categories=("L", "Nd")), min_size=1, max_size=6))
 def test_a_short_text_comes_back_in_lower_case(text: str) -> None:
-    roomy = train_tokenizer(CORPUS, vocab_size=280, max_tokens=64)
-    import unicodedata
-
-    back = roomy.decode(roomy(text)["input_ids"], skip_special_tokens=True).strip()
+    back = ROOMY.decode(ROOMY(text)["input_ids"], skip_special_tokens=True).strip()
     assert back == unicodedata.normalize("NFKC", text).lower()
 
 

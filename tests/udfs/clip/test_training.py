@@ -9,19 +9,18 @@ import pytest
 import torch
 
 from lakehouse.errors import StreamError
-from udfs.clip.model import Sizes, TaggedClip, small_clip
+from tests.udfs.clip.tiny import TINY
+from udfs.clip.model import TaggedClip, small_clip
 from udfs.clip.retrieval import embed_images, embed_texts, recall_at
 from udfs.clip.tokenizer import train_tokenizer
-from udfs.clip.trainer import Trainer, multi_hot
+from udfs.clip.trainer import Trainer
 from udfs.clip.training import Pace, Recipe, TrainResult, train
+
+pytestmark = pytest.mark.train
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "yellow": (230, 220, 20)}
 TEXTS = [f"a {colour} square" for colour in COLOURS]
-TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=8)
-TINY = Sizes(
-    image_size=16, patch_size=8, image_width=16, image_layers=1, text_width=16, text_layers=1, max_tokens=8,
-    feature_width=8, head_width=8,
-)  # fmt: skip
+TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=TINY.max_tokens)
 RECIPE = Recipe(learning_rate=3e-3, hni_weight=0.5, stc_weight=0.5, word_dropout=0.2, precision="float32")
 
 
@@ -140,7 +139,3 @@ def test_progress_is_told_as_often_as_asked() -> None:
 def test_a_stream_without_a_batch_is_refused() -> None:
     with pytest.raises(StreamError, match="the stream gave no batch"):
         train([[]], _model(), TOKENIZER, RECIPE, steps=1)
-
-
-def test_tags_beyond_the_vocabulary_are_left_out() -> None:
-    assert multi_hot([np.array([1, 7], np.int32)], 3).tolist() == [[0.0, 1.0, 0.0]]
