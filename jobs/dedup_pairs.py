@@ -7,11 +7,13 @@ from typing import Annotated
 from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
+from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
-from lakehouse.increments import Counts, run_increments
+from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import audit_look_up, came_with, only_new, restrict
 from lakehouse.lake import Lake, Txn
+from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from schemas import TABLES
@@ -33,7 +35,9 @@ class Config:
     max_colour: Annotated[int, "most by which their mean red, green or blue differ, 0 to 255"] = 16
     max_flat: Annotated[float, "images of which one colour fills more than this share are never look-alikes"] = 0.98
     batch_mb: Annotated[
-        int, "most bytes a micro-batch takes in, in MB: signals are small, and one batch is compared at a time"
+        int,
+        "most bytes a micro-batch takes in, in MB: signals are small, and one batch is compared at a time",
+        POSITIVE,
     ] = 16
 
 
@@ -104,6 +108,10 @@ def run(lake: Lake, config: Config) -> Counts:
     """Compare what is new with everything before it."""
     if not 0 <= config.max_bits < BANDS:
         raise BadInput(f"bad --max-bits {config.max_bits}: expected 0 to {BANDS - 1}, what {BANDS} bands can find")
+    alike = f"--max-bits {config.max_bits} --max-colour {config.max_colour} --max-flat {config.max_flat}"
+    begun_with = lake.setting(JOB.name)
+    if begun_with not in (None, alike):
+        raise BadInput(f"duplicates in this lake are found by {begun_with}: keep to that, or make another lake")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         together = came_with(lake.read(SIGNALS), batch)
@@ -117,9 +125,12 @@ def run(lake: Lake, config: Config) -> Counts:
             )
             known = restrict(lake.read(DUPLICATES).select("text_hash", "text_place"), new, key="text_hash")
             placed = place_texts(grouped.withColumn("group_id", F.coalesce("group_id", "sample_id")), known)
-            lake.append(DUPLICATES, placed.drop("ingested_at"), txn=txn)
             kinds = [row.kind for row in found]
-            return {"rows": new.count(), "exact": kinds.count("exact"), "perceptual": kinds.count("perceptual")}
+            # Before the write: with it Spark forgets what it kept of the table, and nothing is new any more.
+            counts = {"rows": new.count(), "exact": kinds.count("exact"), "perceptual": kinds.count("perceptual")}
+            lake.settle(JOB.name, alike)
+            lake.append(DUPLICATES, placed.drop("ingested_at"), txn=txn)
+            return counts
 
     signals = lake.stream(SIGNALS, batch_bytes=config.batch_mb << 20, needs="measure_pairs")
     return run_increments(signals, each, checkpoint=lake.checkpoint(JOB.name), progress=Progress(JOB.name))

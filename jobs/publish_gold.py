@@ -1,6 +1,7 @@
 """silver.samples, silver.descriptions -> gold.captions, gold.training: what analysts ask and trainers read."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -10,13 +11,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from jobs.describe_images import failures_of
+from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
-from lakehouse.history import earlier_settings
-from lakehouse.increments import Counts, run_increments
+from lakehouse.increments import run_increments
 from lakehouse.job import Job
-from lakehouse.joins import audit_look_up, look_up, restrict
+from lakehouse.joins import audit_look_up, holding, look_up, restrict
 from lakehouse.lake import Lake, Txn
+from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
@@ -26,6 +27,8 @@ from schemas.bronze import PAIRS
 from schemas.gold import CAPTIONS, TAGS, TEXTS, TRAINING
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, SAMPLES, SELECTIONS
+from schemas.stages import describing, selecting
+from udfs.ask import author_of
 from udfs.prompts import read_prompt
 from udfs.publish import image_maker, publish
 from udfs.spark import map_batches
@@ -47,10 +50,10 @@ class Config:
     fit: Annotated[str, "crop: the shorter side has --pixels, the trainer crops; pad: all of it on a white square"] = (
         "crop"
     )
-    pixels: Annotated[int, "shorter side of a training image, or side of the square, in pixels"] = 256
+    pixels: Annotated[int, "shorter side of a training image, or side of the square, in pixels", POSITIVE] = 256
     held_out: Annotated[float, "share of images kept from training, by hash of the image"] = 0.1
-    row_group: Annotated[int, "rows a Parquet row group: what a trainer reads at a time"] = 256
-    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
+    row_group: Annotated[int, "rows a Parquet row group: what a trainer reads at a time", POSITIVE] = 256
+    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB", POSITIVE] = 256
 
 
 def captions_of(described: DataFrame, pairs: DataFrame) -> DataFrame:
@@ -68,7 +71,8 @@ def training_rows(described: DataFrame, config: Config, *, vocabulary: str, posi
     """
     rows = described.select("sample_id", "image_id", "image", *TEXTS, "request_key")
     added = [pa.field("tag_ids", pa.list_(pa.int32())), pa.field("reason", pa.string())]
-    schema = pa.schema([*to_arrow_schema(rows.schema), *added])
+    # An image that cannot be read is null until its row is turned away.
+    schema = pa.schema([*(field.with_nullable(True) for field in to_arrow_schema(rows.schema)), *added])
     made = map_batches(rows, partial(publish, fit=config.fit, pixels=config.pixels, positions=positions), schema)
     bucket = bucket_of("image_id")
     split = F.when(bucket < round(config.held_out * BUCKETS), "held_out").otherwise("train")
@@ -94,15 +98,18 @@ def bucket_of(image_id: str) -> Column:
 
 def run(lake: Lake, config: Config) -> Counts:
     """Publish what is new."""
-    prompt_hash = read_prompt(config.prompt).sha256
-    _check_selection(lake, config)
+    author = author_of(config.model, read_prompt(config.prompt))
+    if lake.setting(JOB.name) not in (None, config.selection):
+        # A release of two selections would hold what either turned away.
+        raise BadInput(f"gold was published from selection {lake.setting(JOB.name)!r}: publish into another lake")
     vocabulary, positions = newest_vocabulary(lake)
     image_maker(config.fit, config.pixels)  # an unknown fit is said before any work
     if not 0 <= config.held_out < 1:
         raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
-        with persisted(_described(lake, batch, config, prompt_hash)) as described:
+        lake.settle(JOB.name, config.selection)
+        with persisted(_described(lake, batch, config.selection, author)) as described:
             pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
             lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=("request_key",), txn=txn)
             made = training_rows(described, config, vocabulary=vocabulary, positions=positions)
@@ -117,35 +124,25 @@ def run(lake: Lake, config: Config) -> Counts:
         return counts
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    checkpoint = lake.checkpoint(f"{JOB.name}/{_place(lake, config, prompt_hash, vocabulary)}")
+    checkpoint = _checkpoint(lake, config, author, vocabulary)
     progress = Progress(JOB.name, total=lake.backlog(SAMPLES, checkpoint))
     return run_increments(samples, each, checkpoint=checkpoint, progress=progress)
 
 
-def _place(lake: Lake, config: Config, prompt_hash: str, vocabulary: str) -> str:
-    """Return the name of the stream of these settings; a new one if rows of other settings have to be made anew."""
-    made = (config.model.replace("/", "_"), prompt_hash[:12], vocabulary, image_policy(config), str(config.held_out))
-    place = "-".join((config.selection, *made))
+def _checkpoint(lake: Lake, config: Config, author: Mapping[str, str], vocabulary: str) -> str:
+    """Return where the stream of these settings is; it starts anew if rows of other settings have to be made anew."""
+    made = (config.selection, *author.values(), vocabulary, image_policy(config), str(config.held_out))
     if not lake.exists(TRAINING):
-        return place
+        return lake.checkpoint(JOB.name, *made)
     is_held_out = F.col("bucket") < round(config.held_out * BUCKETS)
     is_other_row = (
         (F.col("image_policy") != image_policy(config))
         | (F.col("vocabulary") != vocabulary)
         | (is_held_out != (F.col("split") == "held_out"))
     )
-    is_other_text = (F.col("model") != config.model) | (F.col("prompt_hash") != prompt_hash)
-    is_stale = not (
-        lake.read(TRAINING).where(is_other_row).isEmpty() and lake.read(CAPTIONS).where(is_other_text).isEmpty()
-    )
-    return f"{place}-over-{lake.version(TRAINING)}" if is_stale else place
-
-
-def _check_selection(lake: Lake, config: Config) -> None:
-    """Raise BadInput if gold holds another selection: a release of the two would hold what either turned away."""
-    others = {name for (name,) in earlier_settings(lake, RUNS, JOB.name, "selection")} - {config.selection}
-    if others:
-        raise BadInput(f"gold was published from selection {sorted(map(str, others))[0]!r}: publish into another lake")
+    authors = {tuple(row) for row in lake.read(CAPTIONS).select(*author).distinct().collect()}
+    is_stale = authors - {tuple(author.values())} or not lake.read(TRAINING).where(is_other_row).isEmpty()
+    return lake.checkpoint(JOB.name, *made, *([f"over {lake.version(TRAINING)}"] if is_stale else []))
 
 
 def _turn_away(lake: Lake, rows: DataFrame, txn: Txn) -> int:
@@ -167,34 +164,16 @@ def newest_vocabulary(lake: Lake) -> tuple[str, dict[str, int]]:
     return version, {row.tag: row.tag_id for row in rows}
 
 
-def _described(lake: Lake, samples: DataFrame, config: Config, prompt_hash: str) -> DataFrame:
+def _described(lake: Lake, samples: DataFrame, selection: str, author: Mapping[str, str]) -> DataFrame:
     """Return the chosen samples with their texts; each must have been judged and, if chosen, been asked about."""
     ids = samples.select("sample_id")
-    chosen = lake.read(SELECTIONS).where(F.col("selection") == config.selection).select("sample_id")
-    stage = f"select_pairs/{config.selection}"
-    audit_look_up(
-        ids,
-        restrict(chosen.unionByName(_rejected(lake, stage)), ids),
-        needs=f"select_pairs --selection {config.selection}",
-    )
+    chosen = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
+    judged = restrict(chosen.unionByName(_rejected(lake, selecting(selection))), ids)
+    audit_look_up(ids, judged, needs=f"select_pairs --selection {selection}")
     wanted = samples.join(F.broadcast(restrict(chosen, ids)), on="sample_id", how="left_semi")
-    is_ours = (F.col("model") == config.model) & (F.col("prompt_hash") == prompt_hash)
-    texts = (
-        "long_positive",
-        "short_positive",
-        "long_negative",
-        "short_negative",
-        "request_key",
-        "model",
-        "prompt_hash",
-    )
-    # A model of a new revision has described a sample again: its newest words stand.
-    newest = F.max_by(F.struct(*texts), "run_id").alias("newest")
-    own = restrict(lake.read(DESCRIPTIONS).where(is_ours), ids).groupBy("sample_id").agg(newest)
-    descriptions = own.select("sample_id", "newest.*")
-    failed = restrict(_rejected(lake, failures_of(config.model)), ids).join(
-        descriptions, on="sample_id", how="left_anti"
-    )
+    descriptions = restrict(holding(lake.read(DESCRIPTIONS), author), ids).drop("repairs", "run_id")
+    failed = restrict(_rejected(lake, describing(**author)), ids)
+    failed = failed.join(descriptions, on="sample_id", how="left_anti")
     asked = wanted.join(F.broadcast(failed), on="sample_id", how="left_anti")
     whole = look_up(asked, descriptions, needs="describe_images")
     return whole.withColumn("web_text", web_text())

@@ -32,7 +32,7 @@ class Config:
     """Pin the training table as it is now: version, predicate, mix, seed and a digest of the rows."""
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
-    release: Annotated[str, "name of the release; by default made of the digest"] = ""
+    release: Annotated[str, "name of the release; by default its number and the digest's beginning"] = ""
     predicate: Annotated[str, "SQL over split and bucket that a row must meet"] = "bucket >= 0"
     mix: Annotated[str, "text columns and their weights: alt_text=0.5,long_positive=0.5"] = (
         "alt_text=0.5,long_positive=0.5"
@@ -62,18 +62,22 @@ def digest(rows: DataFrame) -> DataFrame:
 
 
 def run(lake: Lake, config: Config) -> Counts:
-    """Make the release, or find that it is there."""
+    """Make the release, or find that it is there: without a name it is to be the newest, which trainers take."""
     parse_predicate(config.predicate)  # what a trainer cannot read is refused here, not there
     for mix in (config.mix, config.negatives):
         _mix(mix)
     if not lake.exists(TRAINING):
         raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
     line = _line(lake, config)
-    there = [row.asDict() for row in lake.read(RELEASES).collect()]
+    there = [row.asDict() for row in lake.read(RELEASES).orderBy("released_at").collect()]
+    line["release"] = config.release or f"release-{len(there) + 1}-{line['digest'][:8]}"
     same = [row for row in there if all(row[name] == line[name] for name in _PINNED)]
-    if any(row["release"] == line["release"] for row in there) and not same:
-        raise BadInput(f"release {line['release']!r} is there with other rows or settings: choose another --release")
-    if any(not config.release or row["release"] == config.release for row in same):
+    if config.release:
+        if any(row["release"] == config.release for row in same):
+            return {}
+        if any(row["release"] == config.release for row in there):
+            raise BadInput(f"release {config.release!r} is there with other rows or settings: choose another --release")
+    elif same and same[-1] == there[-1]:
         return {}
     kinds = {column.name: column.type for column in RELEASES.columns if column.name != "run_id"}
     schema = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
@@ -90,7 +94,6 @@ def _line(lake: Lake, config: Config) -> dict[str, Any]:
         raise BadInput(f"no row of gold.training meets {config.predicate!r}: nothing to release")
     vocabulary, tags = _vocabulary(lake, rows)
     return {
-        "release": config.release or f"release-{facts['digest'][:8]}-{version}",
         "table_name": TRAINING.name,
         "table_version": version,
         "predicate": config.predicate,

@@ -11,12 +11,13 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput, JoinAuditFailed
-from lakehouse.increments import Counts, run_increments
+from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import audit_look_up, came_with, only_new, restrict
 from lakehouse.lake import Lake, Txn
-from lakehouse.outcome import cause
+from lakehouse.outcome import Counts, cause
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
@@ -24,6 +25,7 @@ from schemas import TABLES
 from schemas.bronze import PAIRS
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DUPLICATES, SAMPLES, SELECTIONS, SIGNALS
+from schemas.stages import selecting
 from udfs.filters import rules_of
 
 
@@ -35,7 +37,7 @@ class Config:
     selection: Annotated[str, "name of the choice: one name, one filter"] = "default"
     filter: Annotated[str, "named filter: default or none"] = "default"
     where: Annotated[str, "SQL over silver.signals, alt_text and text_place that a pair must meet as well"] = ""
-    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB"] = 256
+    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB", POSITIVE] = 256
 
 
 _CARRIED = ("sample_id", "source", "source_uid", "web_tags", "colours")
@@ -83,7 +85,7 @@ def run(lake: Lake, config: Config) -> Counts:
     _check(lake, rules)
     _check_name(lake, config.selection, rules)
     # What the selection is called in ops.rejects, and where it keeps its filter and its place in the stream.
-    stage = f"{JOB.name}/{config.selection}"
+    stage = selecting(config.selection)
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         pairs = came_with(lake.read(PAIRS), batch).select("sample_id", "alt_text", "source", "source_uid")
@@ -152,17 +154,21 @@ def _check_name(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
     """Raise BadInput if the selection was begun with another filter, in this version of the code or an earlier one."""
     if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", selection):
         raise BadInput(f"bad --selection {selection!r}: expected letters, digits, dots, dashes and underscores")
-    begun_with = lake.setting(f"{JOB.name}/{selection}")
+    begun_with = lake.setting(selecting(selection))
     if begun_with not in (None, json.dumps(dict(rules))):
         raise BadInput(f"selection {selection!r} was made with another filter: give this one a name with --selection")
 
 
 def _check(lake: Lake, rules: Mapping[str, str]) -> None:
-    """Raise BadInput, with the columns there are, if a rule does not fit them."""
+    """Raise BadInput, with the columns there are, if a rule does not fit them or is another at each asking."""
     facts = lake.read(SIGNALS).withColumns({"alt_text": F.lit(""), "text_place": F.lit(1)})
     try:
         judge(facts, rules).schema  # noqa: B018
+        # A pair may be judged twice, after a cut or with a later batch: what Spark lets no aggregate hold may differ.
+        facts.agg(F.count("*"), *(F.count_if(F.expr(rule)) for rule in rules.values())).schema  # noqa: B018
     except AnalysisException as error:
+        if error.getCondition() == "AGGREGATE_FUNCTION_WITH_NONDETERMINISTIC_EXPRESSION":
+            raise BadInput("the filter is not the same twice: for a share of all, hash(sample_id) % 10 = 0") from error
         raise BadInput(f"the filter does not fit: {cause(error)}; it may use {', '.join(facts.columns)}") from error
 
 

@@ -1,17 +1,15 @@
 """Run a job as a stream of increments: what is new since the last run, once, whatever dies in between."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 
 from lakehouse.lake import Txn
+from lakehouse.outcome import Counts
 from lakehouse.progress import Progress
-
-Counts = Mapping[str, int]
-"""Rows by what happened to them."""
 
 Each = Callable[[DataFrame, Txn], Counts]
 """Handle one micro-batch: write with the transaction, return counts, ``rows`` among them for the progress."""

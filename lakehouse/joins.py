@@ -1,5 +1,7 @@
 """Joins by id that say so when they lose, double or miss rows; image bytes stay where they are."""
 
+from collections.abc import Mapping
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -29,6 +31,13 @@ def came_with(rows: DataFrame, batch: DataFrame) -> DataFrame:
     micros = F.unix_micros("ingested_at")
     first, last = batch.agg(F.min(micros), F.max(micros)).collect()[0]
     return rows.where(F.col("ingested_at").between(F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last))))
+
+
+def holding(rows: DataFrame, values: Mapping[str, str]) -> DataFrame:
+    """Return the ``rows`` that hold ``values`` in the columns of these names."""
+    for name, value in values.items():
+        rows = rows.where(F.col(name) == value)
+    return rows
 
 
 def look_up(rows: DataFrame, facts: DataFrame, *, needs: str, key: str = "sample_id") -> DataFrame:

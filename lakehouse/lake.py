@@ -1,7 +1,10 @@
 """A lake: tables under one root, opened by one run; every read and write of a job goes through it."""
 
+import hashlib
+import json
+import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,9 +49,10 @@ class Lake:
         """Return where ``table`` lies: ``<root>/<layer>/<name>``."""
         return f"{self.root}/{table.name.replace('.', '/')}"
 
-    def checkpoint(self, name: str) -> str:
-        """Return where the stream called ``name`` keeps its place."""
-        return f"{self.root}/_checkpoints/{name}"
+    def checkpoint(self, name: str, *settings: str) -> str:
+        """Return where the stream called ``name`` keeps its place: under other ``settings`` it has another."""
+        told_apart = [hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]] if settings else []
+        return "-".join([f"{self.root}/_checkpoints/{name}", *told_apart])
 
     def setting(self, name: str) -> str | None:
         """Return the line that is kept under ``name``; None where there is none."""
@@ -150,25 +154,48 @@ class Lake:
     def register(self) -> list[str]:
         """Make SQL see every table by its name (``gold.captions``) and return the names.
 
-        A name that stood for another lake's table stands for this one's now.
+        A name that stood for another lake's table stands for this one's now. In a catalog that outlives the session
+        it is left alone, and BadInput says so: an answer from another lake would look like one from this.
         """
         there = [table for table in self.tables.values() if self.exists(table)]
         for layer in sorted({table.layer for table in there}):
             self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {layer} LOCATION '{_sql_path(self.root)}/{layer}'")
-        for name in self.tables:
-            self._forget(name)
+        is_passing = self.spark.conf.get("spark.sql.catalogImplementation") == "in-memory"
+        for table, entry in self._catalogued():
+            if is_passing:
+                self._forget(table, entry)
+            else:
+                self._check_place(table, entry)
         for table in there:
             location = _sql_path(self.path(table))
             self.spark.sql(f"CREATE TABLE IF NOT EXISTS {table.name} USING delta LOCATION '{location}'")
         return [table.name for table in there]
 
-    def _forget(self, name: str) -> None:
-        """Take ``name`` out of a catalog that ends with the session, data untouched; leave a lasting catalog alone."""
-        is_passing = self.spark.conf.get("spark.sql.catalogImplementation") == "in-memory"
-        if is_passing and self.spark.catalog.tableExists(name):
-            if self.spark.catalog.getTable(name).tableType != "EXTERNAL":
-                raise BadInput(f"the catalog has a table {name} that is no lake's: drop it, or start Spark anew")
-            self.spark.sql(f"DROP TABLE {name}")
+    def _catalogued(self) -> Iterator[tuple[Table, str]]:
+        """Yield each table whose name is in the catalog, with what the catalog says of it: `Location: file:/x` ..."""
+        for layer in sorted({table.layer for table in self.tables.values()}):
+            if not self.spark.catalog.databaseExists(layer):
+                continue
+            # Not tableExists: it reads the table, and fails where its folder is gone.
+            for row in self.spark.sql(f"SHOW TABLE EXTENDED IN {layer} LIKE '*'").collect():
+                table = self.tables.get(f"{layer}.{row.tableName}")
+                if table is not None and not row.isTemporary:
+                    yield table, row.information
+
+    def _forget(self, table: Table, entry: str) -> None:
+        """Take ``table`` out of the catalog; its data stays."""
+        if not re.search(r"^Type: EXTERNAL$", entry, re.MULTILINE):
+            raise BadInput(f"the catalog has a table {table.name} that is no lake's: drop it, or start Spark anew")
+        self.spark.sql(f"DROP TABLE {table.name}")
+
+    def _check_place(self, table: Table, entry: str) -> None:
+        found = re.search(r"^Location: (.+)$", entry, re.MULTILINE)
+        place = normal_root(found[1]) if found else "no place of its own"
+        if place != self.path(table):
+            raise BadInput(
+                f"the catalog has {table.name} at {place!r}, not in {self.root!r}: "
+                f"DROP TABLE {table.name} there, or name the lake that it belongs to"
+            )
 
     def _conform(self, table: Table, rows: DataFrame) -> DataFrame:
         if "run_id" in table.column_names and "run_id" not in rows.columns:

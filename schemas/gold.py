@@ -38,6 +38,7 @@ CAPTIONS = Table(
         Column("url", "STRING", "Where the web showed the image, if known", nullable=True),
         Column("licence", "STRING", "Licence of the image, if known", nullable=True),
         Column("model", "STRING", "Model URI that wrote the four texts"),
+        Column("revision", "STRING", "Revision of that model's weights, or of the rules"),
         Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
         Column("request_key", "STRING", "The answer in silver.responses that the four texts were read from"),
         _RUN_ID,
@@ -52,7 +53,9 @@ TAGS = Table(
     statistics=("samples",),
     columns=(
         Column(
-            "vocabulary", "STRING", "Version of the vocabulary: first 12 hex digits of the SHA-256 of its tags in order"
+            "vocabulary",
+            "STRING",
+            "First 12 hex digits of the SHA-256 of its tags in order; with a number where it came back into use",
         ),
         Column("tag_id", "INT", "Position of the tag, 0 for the most frequent"),
         Column("tag", "STRING", "The tag in normal form: lower case, single spaces"),
@@ -110,7 +113,7 @@ RELEASES = Table(
 EVALUATIONS = Table(
     name="gold.evaluations",
     comment="One metric of one checkpoint",
-    key=("checkpoint", "dataset", "metric"),
+    key=("checkpoint", "name", "dataset", "metric"),
     columns=(
         Column("checkpoint", "STRING", "SHA-256, in hex, of the checkpoint's weights"),
         Column("name", "STRING", "Name of the training run, for people"),

@@ -30,7 +30,7 @@ REJECTS = Table(
     cluster_by=("stage", "row_id"),
     statistics=("reason",),
     columns=(
-        Column("row_id", "STRING", "sample_id where there is one, else SHA-256 of source and name within it"),
+        Column("row_id", "STRING", "sample_id of the pair; at ingest_pairs SHA-256 of source and name within it"),
         Column("stage", "STRING", "Job that turned the row away, with the selection's name where there are several"),
         Column("reason", "STRING", "From the closed list in udfs/reasons.py"),
         Column(

@@ -125,8 +125,8 @@ SAMPLES = Table(
 
 RESPONSES = Table(
     name="silver.responses",
-    comment="One model answer, paid once: the ledger",
-    key=("request_key",),
+    comment="The ledger: one answer a request_key, paid once; and what failed, once a run that tried",
+    key=("request_key", "run_id"),
     cluster_by=("model", "prompt_hash", "request_key"),
     statistics=("sample_id", "status", "asked_at"),
     checks={
@@ -156,10 +156,10 @@ RESPONSES = Table(
 
 DESCRIPTIONS = Table(
     name="silver.descriptions",
-    comment="HQ-CLIP's four texts of one sample, by one model and one prompt (section 3 of the paper)",
-    key=("sample_id", "model", "prompt_hash"),
+    comment="HQ-CLIP's four texts of one sample, by one revision of a model and one prompt (section 3 of the paper)",
+    key=("sample_id", "model", "revision", "prompt_hash"),
     cluster_by=("sample_id",),
-    statistics=("model", "prompt_hash"),
+    statistics=("model", "revision", "prompt_hash"),
     checks={
         "has_a_long_positive": "length(trim(long_positive)) > 0",
         "tags_do_not_contradict": "NOT arrays_overlap(short_positive, short_negative)",
@@ -173,6 +173,7 @@ DESCRIPTIONS = Table(
         Column("repairs", "ARRAY<STRING>", "What had to be mended to read the answer, in order; empty if nothing"),
         Column("request_key", "STRING", "The answer in silver.responses that the texts were read from"),
         Column("model", "STRING", "Model URI"),
+        Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
         Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
         _RUN_ID,
     ),

@@ -22,6 +22,8 @@ class World:
 
     source: Path
     lake: "Lake"
+    counts: Mapping[str, Mapping[str, int]]
+    """What each job of the path said that it did."""
 
 
 GOOD = 120
@@ -30,7 +32,9 @@ ROW_GROUP = 16
 """Rows a row group of gold.training."""
 
 
-_PUBLISHED: Mapping[str, Any] = {"pixels": 40, "held_out": 0.3, "row_group": ROW_GROUP}
+HELD_OUT = 0.3
+
+_PUBLISHED: Mapping[str, Any] = {"pixels": 40, "held_out": HELD_OUT, "row_group": ROW_GROUP}
 
 
 def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
@@ -68,12 +72,11 @@ def world(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Wo
     _write_bad(source)
     (base / "lake").mkdir()
     lake = open_lake(str(base / "lake"), spark=spark, tables=TABLES, run_id="")
-    run_path(lake, source)
-    return World(source, lake)
+    return World(source, lake, run_path(lake, source))
 
 
 def _write_bad(source: Path) -> None:
-    """Rows that each step has to turn away."""
+    """Rows that ingest_pairs and select_pairs have to turn away."""
     (source / "empty.png").write_bytes(b"")
     (source / "words.jpg").write_text("this is no image")
     picture(0).save(source / "unnamed.png")

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from udfs.models import Describer, Reply, Request, load
+from udfs.prompts import Prompt
 
 MAX_ANSWER = 64 * 1024
 """How much of an answer is kept, in characters."""
@@ -28,6 +29,11 @@ ANSWER_SCHEMA: Final = pa.schema(
         "asked_at": pa.timestamp("us", tz="UTC"),
     }
 )
+
+
+def author_of(model: str, prompt: Prompt) -> dict[str, str]:
+    """Return who writes where ``model`` answers to ``prompt``, by the names of columns: another writes other texts."""
+    return {"model": model, "revision": load(model).revision, "prompt_hash": prompt.sha256}
 
 
 def ask(batches: Iterable[pa.RecordBatch], *, model: str, prompt: str) -> Iterator[pa.RecordBatch]:

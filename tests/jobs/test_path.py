@@ -1,16 +1,18 @@
 """The whole path, seen from its tables: nothing is lost, doubled or done twice, and everything can be traced."""
 
+import hashlib
 import io
+import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import functions as F
 
 from jobs import describe_images, ingest_pairs, select_pairs
+from jobs.publish_gold import BUCKETS
 from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.lake import Lake
 from schemas import TABLES
@@ -18,8 +20,9 @@ from schemas.bronze import PAIRS
 from schemas.gold import CAPTIONS, RELEASES, TAGS, TRAINING
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES, SELECTIONS, SIGNALS
-from tests.jobs.pictures import picture, write_pairs
-from tests.world import GOOD, ROW_GROUP, World, run_path
+from tests.jobs.pictures import line_of, picture, write_pairs
+from tests.world import GOOD, HELD_OUT, ROW_GROUP, World, run_path
+from udfs.models.rules import RuleDescriber
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -60,16 +63,13 @@ def test_every_selected_sample_reaches_the_trainer(world: World) -> None:
     assert set(counts.values()) == {world.lake.read(SELECTIONS).count()}
 
 
-def test_every_reason_is_on_the_closed_list(world: World) -> None:
-    from udfs.reasons import REASONS
-
-    assert set(reasons(world.lake)) <= set(REASONS)
-
-
-def test_no_image_is_on_both_sides_of_the_split(world: World) -> None:
-    splits = world.lake.read(TRAINING).groupBy("image_id").agg(F.count_distinct("split").alias("n"))
-    assert splits.where("n > 1").isEmpty()
-    assert world.lake.read(TRAINING).select("split").distinct().count() == 2
+def test_the_hash_of_the_image_alone_says_what_is_held_out(world: World) -> None:
+    rows = world.lake.read(TRAINING).select("image_id", "bucket", "split").collect()
+    expected = {row.image_id: int(row.image_id[:8], 16) % BUCKETS for row in rows}
+    assert {row.image_id: row.bucket for row in rows} == expected
+    limit = round(HELD_OUT * BUCKETS)
+    assert all((row.split == "held_out") == (row.bucket < limit) for row in rows)
+    assert {row.split for row in rows} == {"train", "held_out"}
 
 
 def test_tag_ids_are_the_tags(world: World) -> None:
@@ -79,18 +79,27 @@ def test_tag_ids_are_the_tags(world: World) -> None:
         assert sorted(names[place] for place in row.tag_ids) == sorted(set(known))
 
 
-def test_one_query_leads_from_a_training_row_to_its_source(world: World) -> None:
-    world.lake.register()
-    row = world.lake.spark.sql(
-        f"""SELECT p.source_uid, r.model, r.prompt, u.job
+def test_one_query_leads_from_each_training_row_to_its_source(world: World) -> None:
+    rows = world.lake.spark.sql(
+        f"""SELECT t.image_id, p.source_uid, r.model, r.prompt, u.job
         FROM delta.`{world.lake.path(TRAINING)}` t
         JOIN delta.`{world.lake.path(RESPONSES)}` r ON r.request_key = t.request_key
         JOIN delta.`{world.lake.path(PAIRS)}` p ON p.sample_id = t.sample_id
-        JOIN delta.`{world.lake.path(RUNS)}` u ON u.run_id = r.run_id
-        LIMIT 1"""
-    ).collect()[0]
-    assert (row.model, row.prompt, row.job) == ("rules://", "hqclip_student", "describe_images")
-    assert (world.source / row.source_uid).exists()
+        JOIN delta.`{world.lake.path(RUNS)}` u ON u.run_id = r.run_id"""
+    ).collect()
+    assert len(rows) == world.lake.read(TRAINING).count()
+    assert {(row.model, row.prompt, row.job) for row in rows} == {("rules://", "hqclip_student", "describe_images")}
+    for row in rows:
+        assert hashlib.sha256((world.source / row.source_uid).read_bytes()).hexdigest() == row.image_id
+
+
+def test_the_run_log_tells_what_each_job_did(world: World) -> None:
+    rows = {row.job: row for row in world.lake.read(RUNS).collect()}
+    assert {name: row.counts for name, row in rows.items()} == world.counts
+    assert {row.status for row in rows.values()} == {"succeeded"}
+    publish = json.loads(rows["publish_gold"].config)
+    assert (publish["held_out"], publish["row_group"], publish["model"]) == (HELD_OUT, ROW_GROUP, "rules://")
+    assert rows["ingest_pairs"].versions[PAIRS.name] == world.lake.version(PAIRS)
 
 
 def test_a_row_group_has_as_many_rows_as_a_trainer_reads_at_a_time(world: World) -> None:
@@ -113,20 +122,12 @@ def test_a_second_run_writes_nothing(world: World) -> None:
     assert not any(value for job in counts.values() for name, value in job.items() if name != "rows")
 
 
-def test_a_dry_run_counts_what_would_be_asked(world: World) -> None:
+def test_a_dry_run_asks_nothing(world: World) -> None:
     config = describe_images.Config(world.lake.root, model="fake://echo", dry_run=True)
-    samples = world.lake.read(SAMPLES).count()
-    assert describe_images.run(world.lake, config) == {
-        "samples": samples,
-        "answered_already": 0,
-        "requests_to_send": samples,
-    }
-
-
-def test_a_filter_with_an_unknown_column_names_those_there_are(world: World) -> None:
-    config = select_pairs.Config(world.lake.root, selection="mine", where="sharpnes > 3")
-    with pytest.raises(BadInput, match=r"sharpnes.*it may use .*sharpness"):
-        select_pairs.run(world.lake, config)
+    before, samples = world.lake.version(RESPONSES), world.lake.read(SAMPLES).count()
+    plan = {"samples": samples, "answered_already": 0, "failed_before": 0, "requests_to_send": samples}
+    assert describe_images.run(world.lake, config) == plan
+    assert world.lake.version(RESPONSES) == before
 
 
 def copy_of(world: World, folder: Path, open_at: Callable[[Path], Lake]) -> Lake:
@@ -135,17 +136,49 @@ def copy_of(world: World, folder: Path, open_at: Callable[[Path], Lake]) -> Lake
     return open_at(folder / "lake")
 
 
+@pytest.fixture
+def two_more(world: World) -> Iterator[None]:
+    """Two pairs more, at the source, for as long as the test runs."""
+    lines = (world.source / "metadata.jsonl").read_bytes()
+    write_pairs(world.source, count=2, start=500)
+    yield
+    (world.source / "metadata.jsonl").write_bytes(lines)
+    for number in (500, 501):
+        (world.source / line_of(number)["file_name"]).unlink()
+
+
+@pytest.mark.usefixtures("two_more")
 def test_only_new_pairs_are_worked_on(world: World, open_at: Callable[[Path], Lake], tmp_path: Path) -> None:
     lake = copy_of(world, tmp_path, open_at)
-    training, releases = lake.read(TRAINING).count(), lake.read(RELEASES).count()
-    source = write_pairs(tmp_path / "more", count=2, start=500)
-    counts = run_path(lake, source)
-    assert counts["ingest_pairs"]["ingested"] == 2
-    assert counts["measure_pairs"]["measured"] == 2
-    assert counts["describe_images"]["described"] == 2
-    assert counts["publish_gold"]["published"] == 2
-    assert lake.read(TRAINING).count() == lake.read(SELECTIONS).count() == training + 2
-    assert lake.read(RELEASES).count() == releases + 1
+    trained_on = lake.read(TRAINING).count()
+    counts = run_path(lake, world.source)
+    train = counts["release_training"].pop("train_rows")
+    assert counts == {
+        "ingest_pairs": {"rows": 2, "read": 2, "ingested": 2, "rejected": 0},
+        "measure_pairs": {"rows": 2, "measured": 2, "rejected": 0},
+        "dedup_pairs": {"rows": 2, "exact": 0, "perceptual": 0},
+        "select_pairs": {"rows": 2, "selected": 2, "rejected": 0},
+        "describe_images": {"rows": 2, "described": 2, "rejected": 0},
+        "build_vocabulary": {},
+        "publish_gold": {"rows": 2, "published": 2, "rejected": 0},
+        "release_training": {"held_out_rows": trained_on + 2 - train},
+    }
+    assert lake.read(TRAINING).count() == trained_on + 2
+    assert lake.read(RELEASES).count() == 2
+
+
+def test_a_new_revision_of_a_model_is_published(
+    world: World, open_at: Callable[[Path], Lake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = copy_of(world, tmp_path, open_at)
+    monkeypatch.setattr(RuleDescriber, "revision", "next")
+    rows = lake.read(TRAINING).count()
+    assert run_path(lake, world.source)["publish_gold"] == {"rows": rows, "published": rows, "rejected": 0}
+    assert {row.revision: row["count"] for row in lake.read(CAPTIONS).groupBy("revision").count().collect()} == {
+        "next": rows
+    }
+    answered = lake.read(RESPONSES).where("revision = 'next'").select("request_key")
+    assert lake.read(TRAINING).join(answered, on="request_key", how="left_semi").count() == rows
 
 
 def test_streams_that_start_afresh_add_nothing(world: World, open_at: Callable[[Path], Lake], tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""Vocabularies, releases and what gold refuses: names stay what they were, and what is in use is the newest."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from jobs import build_vocabulary, publish_gold, release_training
+from jobs.publish_gold import newest_vocabulary
+from jobs.train_clip import newest_release
+from lakehouse.errors import BadInput
+from lakehouse.lake import Lake
+from schemas.gold import RELEASES
+from schemas.silver import DESCRIPTIONS
+from tests.world import World
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+
+def describe(lake: Lake, *tags: list[str]) -> None:
+    """Add descriptions of samples 0, 1, ... with ``tags``."""
+    frame = lake.spark.createDataFrame(
+        [(str(number), own) for number, own in enumerate(tags)], "sample_id STRING, short_positive ARRAY<STRING>"
+    )
+    rest = {c.name: F.lit("x") for c in DESCRIPTIONS.columns if c.type == "STRING" and c.name != "sample_id"}
+    nothing = F.array().cast("array<string>")
+    lake.append(DESCRIPTIONS, frame.withColumns(rest | {"short_negative": nothing, "repairs": nothing}))
+
+
+def build(lake: Lake, *, size: int = 10, rebuild: bool = False) -> dict[str, int]:
+    config = build_vocabulary.Config(lake.root, size=size, min_samples=2, rebuild=rebuild)
+    return dict(build_vocabulary.JOB.run(lake, config))
+
+
+def test_a_vocabulary_holds_the_tags_of_most_samples_first(lake: Lake) -> None:
+    describe(lake, ["cat", "ant", "rare"], ["cat", "bee"], ["cat", "bee", "ant"])
+    describe(lake, ["rare"])  # the same sample, by another model
+    assert build(lake) == {"tags": 3}
+    assert newest_vocabulary(lake)[1] == {"cat": 0, "ant": 1, "bee": 2}
+
+
+def test_a_vocabulary_that_is_built_again_is_the_one_in_use(lake: Lake) -> None:
+    describe(lake, ["cat", "ant"], ["cat", "ant"], ["cat"])
+    assert build(lake, size=1) == {"tags": 1}
+    first, _ = newest_vocabulary(lake)
+    assert build(lake, size=2) == {}, "there is one: new rows use it"
+    assert build(lake, size=2, rebuild=True) == {"tags": 2}
+    assert newest_vocabulary(lake)[1] == {"cat": 0, "ant": 1}
+    assert build(lake, size=2, rebuild=True) == {}
+    assert build(lake, size=1, rebuild=True) == {"tags": 1}
+    again, tags = newest_vocabulary(lake)
+    assert tags == {"cat": 0}
+    assert again.startswith(f"{first}-")
+
+
+def release(lake: Lake, **settings: object) -> dict[str, int]:
+    return dict(release_training.JOB.run(lake, release_training.Config(lake.root, **settings)))  # type: ignore[arg-type]
+
+
+def test_the_newest_release_is_what_was_asked_for_last(
+    world: World, open_at: Callable[[Path], Lake], tmp_path: Path
+) -> None:
+    shutil.copytree(world.lake.root, tmp_path / "lake")
+    lake = open_at(tmp_path / "lake")
+    first = newest_release(lake.root, "")
+    assert release(lake) == {}
+    assert release(lake, mix="web_text=1")
+    assert release(lake, mix="web_text=1") == {}
+    assert release(lake)
+    mixes = {row.release: json.loads(row.mix) for row in lake.read(RELEASES).collect()}
+    assert len(mixes) == 3
+    assert mixes[newest_release(lake.root, "")] == mixes[first] != {"web_text": 1}
+    assert release(lake, release=first) == {}
+
+
+def test_a_predicate_says_which_rows_are_released(
+    world: World, open_at: Callable[[Path], Lake], tmp_path: Path
+) -> None:
+    shutil.copytree(world.lake.root, tmp_path / "lake")
+    lake = open_at(tmp_path / "lake")
+    whole = lake.read(RELEASES).collect()[0]
+    assert release(lake, predicate="split = 'train'") == {"train_rows": whole.train_rows, "held_out_rows": 0}
+
+
+def test_a_release_keeps_its_name_to_itself(world: World) -> None:
+    name = newest_release(world.lake.root, "")
+    with pytest.raises(BadInput, match=f"release '{name}' is there with other rows or settings: choose another"):
+        release_training.run(world.lake, release_training.Config(world.lake.root, release=name, seed=9))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"predicate": "bucket > 5000"}, "no row of gold.training meets 'bucket > 5000': nothing to release"),
+        ({"mix": "alt_txt=1"}, "no text column 'alt_txt' in gold.training: expected some of alt_text"),
+    ],
+)
+def test_a_release_that_cannot_be_is_refused(world: World, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        release_training.run(world.lake, replace(release_training.Config(world.lake.root), **settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"selection": "other"}, "gold was published from selection 'default': publish into another lake"),
+        ({"held_out": 1.0}, "bad --held-out 1.0: expected a share, 0 to below 1"),
+        ({"fit": "stretch"}, "unknown fit 'stretch': expected one of crop, pad"),
+    ],
+)
+def test_what_gold_cannot_hold_is_refused(world: World, settings: dict[str, object], message: str) -> None:
+    config = publish_gold.Config(world.lake.root, **settings)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=message):
+        publish_gold.run(world.lake, config)
