@@ -18,7 +18,7 @@ demo: $(VENV)/ready ## real pairs in; lake, training release, trained CLIP and r
 	@$(BIN)/python -m demo.run $(if $(DATA),--data $(DATA))
 
 test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no JVM)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/ready ## format, lint, types, import layers, generated docs
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/python -m docs.generate --check

@@ -1,5 +1,6 @@
 """What all tests share: a JVM, lakes to work on, and one that the whole path has gone through."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
 
+# Before PyTorch is imported: models of a few thousand weights lose more to a second thread than they gain.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with long tests first: what is shared between processes then ends at about one time in all."""
+    """Let one process have all tests that look at the world, and another a whole file; what takes long comes first."""
+    for item in items:
+        shared = "world" if "world" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(shared))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
@@ -29,7 +37,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
     session.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def open_at(spark: "SparkSession") -> "Callable[[Path], Lake]":
     from lakehouse.lake import open_lake
 

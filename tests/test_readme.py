@@ -1,13 +1,18 @@
 """What the README says is true: its programs run, and what it names is there."""
 
 import re
+import shlex
+import tomllib
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.__main__ import jobs
+from lakehouse.cli import parse
+from lakehouse.jars import PACKAGE
 from schemas.gold import RELEASES
 from schemas.ops import REJECTS
 from tests.world import World
@@ -17,6 +22,11 @@ TEXT = (ROOT / "README.md").read_text()
 FENCED: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 CODE = "\n".join([*(code for _, code in FENCED), *re.findall(r"`([^`\n]+)`", TEXT)])
 """Everything in the README that is written as code."""
+
+COMMANDS = [
+    shlex.split(line, comments=True) for language, code in FENCED if language == "bash" for line in code.splitlines()
+]
+"""Every command in a block of its own, word by word."""
 
 JOBS = {name for name, _ in jobs()}
 
@@ -111,15 +121,42 @@ def test_every_job_that_the_readme_names_is_there() -> None:
 
 
 def test_every_job_is_named() -> None:
-    page = ROOT / "docs" / "jobs.md"
-    told = TEXT + (page.read_text() if page.exists() else "")
-    assert [name for name in sorted(JOBS) if not re.search(rf"\b{name}\b", told)] == []
+    assert [name for name in sorted(JOBS) if not re.search(rf"\b{name}\b", TEXT)] == []
+
+
+def test_every_command_is_of_a_kind_that_is_tested_here() -> None:
+    assert {command[0] for command in COMMANDS} == {"make", "python", "spark-submit"}
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one[0] != "make"], ids=" ".join)
+def test_every_command_of_a_job_is_one_that_the_job_takes(command: list[str]) -> None:
+    [job] = [word for word in command if re.fullmatch(r"jobs\.\w+|jobs/\w+\.py", word)]
+    config = import_module(job.removesuffix(".py").replace("/", ".")).Config
+    # Exits where a flag is unknown or a value is of another type.
+    assert parse(config, command[command.index(job) + 1 :], prog=job)
 
 
 def test_every_target_of_make_that_the_readme_names_is_there() -> None:
     named = set(re.findall(r"\bmake ([a-z]+)", CODE))
     assert {"demo", "test"} <= named
     assert sorted(named - set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))) == []
+
+
+def test_every_variable_that_the_readme_gives_to_make_is_used() -> None:
+    named = set(re.findall(r"\bmake [a-z]+ ([A-Z]+)=", CODE))
+    assert "DATA" in named
+    assert [name for name in sorted(named) if f"$({name})" not in (ROOT / "Makefile").read_text()] == []
+
+
+def test_the_package_for_a_cluster_is_the_one_that_is_tested() -> None:
+    assert re.findall(r"--packages ([^\s`]+)", TEXT) == [PACKAGE]
+
+
+def test_every_extra_that_the_readme_names_is_there() -> None:
+    named = {extra for extras in re.findall(r"\[([a-z,]+)\]['`]", TEXT) for extra in extras.split(",")}
+    assert {"stream", "train", "spark", "models", "explore"} <= named
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert sorted(named - set(project["optional-dependencies"])) == []
 
 
 def test_every_file_that_the_readme_links_to_is_there() -> None:

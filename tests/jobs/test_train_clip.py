@@ -119,22 +119,6 @@ def test_a_training_that_breaks_off_leaves_the_finished_one(root: Path, trained:
         assert (broken / "_models" / "test" / name).read_bytes() == (trained / name).read_bytes()
 
 
-def test_an_unknown_release_names_those_there_are(root: Path) -> None:
-    (known,) = (row["release"] for row in read_rows(str(root), RELEASES))
-    with pytest.raises(StreamError, match=known):
-        train_clip.JOB.run(config(root, release="nothing"))
-
-
-def test_an_unknown_text_column_names_those_there_are(root: Path) -> None:
-    with pytest.raises(StreamError, match="long_positive"):
-        train_clip.JOB.run(config(root, mix="longpositive=1"))
-
-
-def test_an_evaluation_without_a_training_says_what_to_run(root: Path) -> None:
-    with pytest.raises(BadInput, match="run train_clip first"):
-        evaluate_clip.JOB.run(evaluate_clip.Config(str(root), name="never"))
-
-
 @pytest.mark.parametrize("change", [{"batch_size": 0}, {"epochs": 0}, {"max_steps": -1}, {"learning_rate": 0.0}])
 def test_a_training_of_nothing_is_refused(root: Path, change: dict[str, float]) -> None:
     with pytest.raises(BadInput, match=f"bad --{next(iter(change)).replace('_', '-')} "):

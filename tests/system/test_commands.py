@@ -4,19 +4,29 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from jobs import describe_images, evaluate_clip, query_lakehouse, release_training, select_pairs, train_clip
+from jobs import (
+    describe_images,
+    evaluate_clip,
+    query_lakehouse,
+    release_training,
+    select_pairs,
+    train_clip,
+)
 from jobs.__main__ import jobs
 from lakehouse.cli import POSITIONAL
+from lakehouse.errors import BadInput, LakehouseError
+from lakehouse.lake import Lake
 from lakehouse.lake_mark import MARK, mark_text
 from lakehouse.small_rows import append_rows, read_rows
 from schemas.ops import REJECTS
@@ -121,6 +131,11 @@ def test_an_empty_lake_is_not_the_working_folder(name: str, tmp_path: Path, monk
         ("evaluate_clip", ["--max-pairs"], "argument --max-pairs: expected one argument"),
         ("run_pipeline", ["--pixels", ""], "argument --pixels: invalid int value: ''"),
         ("query_lakehouse", ["--limit", "all"], "argument --limit: invalid int value: 'all'"),
+        ("query_lakehouse", ["SELECT 1", "--limit", "-2"], "bad --limit -2: expected 0 or more"),
+        *(
+            ("ingest_pairs", ["--lake", "x", "--source", "x", flag, "0"], f"bad {flag} {zero}: expected more than 0")
+            for flag, zero in {"--max-pixels": 0, "--max-seconds": 0.0, "--max-memory-mb": 0, "--batch-mb": 0}.items()
+        ),
     ],
 )
 def test_a_bad_value_is_refused(name: str, flags: list[str], message: str) -> None:
@@ -140,57 +155,56 @@ def test_a_lake_that_cannot_be_is_said_before_any_work(place: str, name: str, tm
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.spark
+NO_SPARK = Lake("nowhere", cast("SparkSession", None), {}, "")
+"""A lake that fails whoever reads it: for what is refused before."""
+
+
 @pytest.mark.parametrize(
-    ("main", "flags", "message"),
+    ("run", "config", "message"),
     [
-        (describe_images.JOB.main, ["--model", "opnai://x"], r"unknown model 'opnai://x': expected one of "),
-        (describe_images.JOB.main, ["--model", "rules"], r"unknown model 'rules': expected one of "),
-        (describe_images.JOB.main, ["--prompt", "poem"], "no prompt 'poem': expected one of hqclip_student"),
-        (select_pairs.JOB.main, ["--where", "sharpnes > 3"], "sharpnes"),
-        (select_pairs.JOB.main, ["--where", "this is (no SQL"], "it may use "),
-        (select_pairs.JOB.main, ["--where", "words > 3; DROP TABLE x"], "it may use "),
-        (release_training.JOB.main, ["--predicate", "bucket ??"], "bucket ??"),
+        (describe_images.run, describe_images.Config("", model="opnai://x"), "unknown model 'opnai://x': expected one"),
+        (describe_images.run, describe_images.Config("", model="rules"), "unknown model 'rules': expected one of "),
+        (describe_images.run, describe_images.Config("", prompt="poem"), "no prompt 'poem': expected one of hqclip_"),
+        (release_training.run, release_training.Config("", predicate="bucket ??"), "bucket ??"),
     ],
 )
-def test_a_setting_that_cannot_be_is_answered_with_those_that_can(
-    main: Callable[[Sequence[str]], int], flags: list[str], message: str, spark: "SparkSession", tmp_path: Path
+def test_a_setting_that_cannot_be_is_refused_before_any_work(
+    run: Callable[[Lake, object], object], config: object, message: str
 ) -> None:
-    (tmp_path / MARK).write_text(mark_text())
-    said = call(main, "--lake", tmp_path, *flags)
-    assert message in said.error
-
-
-@pytest.mark.spark
-@pytest.mark.parametrize(
-    "flags", [["--max-seconds", "0"], ["--max-pixels", "-1"], ["--max-memory-mb", "0"], ["--batch-mb", "0"]]
-)
-def test_limits_that_let_nothing_through_are_refused(flags: list[str], spark: "SparkSession", tmp_path: Path) -> None:
-    said = call(main_of("ingest_pairs"), "--lake", tmp_path, "--source", tmp_path, *flags)
-    assert said.error == f"error: bad {flags[0]} {'0.0' if 'seconds' in flags[0] else flags[1]}: expected more than 0"
+    with pytest.raises(LakehouseError, match=re.escape(message)):
+        run(NO_SPARK, config)
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with a release and no Spark in its history."""
+    """A lake with a release, made without Spark."""
     lake = write_lake(tmp_path_factory.mktemp("released") / "lake", training_rows(20)).path
     (lake / MARK).write_text(mark_text())
     return lake
 
 
+@pytest.mark.spark
+@pytest.mark.parametrize("where", ["sharpnes > 3", "this is (no SQL", "words > 3; DROP TABLE x"])
+def test_a_filter_that_cannot_be_is_answered_with_the_columns_there_are(
+    where: str, released: Path, spark: "SparkSession"
+) -> None:
+    said = call(select_pairs.JOB.main, "--lake", released, "--where", where)
+    assert re.match("error: the filter does not fit: .+; it may use .*sharpness", said.error)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--release", "nope"], "unknown release 'nope' in"),
+        (["--release", "nope"], "unknown release 'nope' in '{lake}': expected one of demo"),
         (["--mix", "alt_text"], "bad mix 'alt_text': expected column=weight,column=weight"),
         (["--mix", "alt_text=much"], "bad mix 'alt_text=much': expected column=weight"),
         (["--mix", "alt_text=0"], "bad mix 'alt_text=0': expected weights from 0, one of them above"),
-        (["--mix", "web_txt=1"], "unknown text column 'web_txt' in a mix: expected one of "),
+        (["--mix", "web_txt=1"], "unknown text column 'web_txt' in a mix: expected one of alt_text, "),
         (["--name", "../clip"], "bad name '../clip': expected letters"),
     ],
 )
 def test_training_names_what_it_was_asked_in_vain(flags: list[str], message: str, released: Path) -> None:
-    assert message in call(train_clip.JOB.main, "--lake", released, *flags).error
+    assert message.format(lake=released) in call(train_clip.JOB.main, "--lake", released, *flags).error
     assert not (released / "_models").exists()
 
 
@@ -214,7 +228,7 @@ TEXTS = ["plain", 'with, a "comma"', "two\nlines", "", None, "Größe 漢字 �
 def asked(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with texts that are hard to print, in ``ops.rejects.detail``."""
     root = tmp_path_factory.mktemp("asked")
-    (root / "_lakehouse.json").write_text(mark_text())
+    (root / MARK).write_text(mark_text())
     row: dict[str, Any] = {"stage": "ask", "reason": "bad_utf8", "source": None, "source_uid": None, "run_id": "r"}
     row |= {"raw": b"\x00\xff\n", "rejected_at": datetime(2026, 1, 1, tzinfo=UTC)}
     rows = [row | {"row_id": f"{number:02}", "detail": text} for number, text in enumerate(TEXTS)]
@@ -293,58 +307,62 @@ def test_nested_values_are_json(asked: Path) -> None:
 def test_more_rows_than_the_limit_are_left_out_with_a_note(asked: Path) -> None:
     said = ask(asked, DETAILS, "--limit", "2", "--format", "json")
     assert (len(said.out.splitlines()), said.err) == (2, "note: only the first 2 rows are shown: see --limit\n")
-    assert ask(asked, DETAILS, "--limit", "-2").error == "error: bad --limit -2: expected 0 or more"
-    assert ask(asked, "SELECT 1", "--format", "xml").error == (
-        "error: unknown format 'xml': expected one of table, csv, json"
-    )
+
+
+@pytest.mark.spark
+def test_two_columns_of_one_name_are_no_json(asked: Path) -> None:
     twice = ask(asked, "SELECT 1 AS a, 2 AS a", "--format", "json").error
     assert twice == "error: two columns are called 'a': rename one with AS, or use --format csv"
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     "sql",
     [
         "INSERT INTO ops.rejects SELECT * FROM ops.rejects",
-        "DROP TABLE ops.rejects",
         "-- a question?\nDROP TABLE ops.rejects",
         "/* SELECT */ DELETE FROM ops.rejects",
+        "(\n/* why? */ -- so\n DROP TABLE ops.rejects",
         "CREATE TABLE mine (a INT)",
         "SET spark.x = 1",
         "ADD JAR '/tmp/x.jar'",
-        "SELECT 1; DROP TABLE ops.rejects",
-        "SELECT 1) AS a; DROP TABLE ops.rejects; SELECT * FROM (SELECT 1",
-        "WITH a AS (SELECT * FROM ops.rejects) INSERT INTO ops.rejects SELECT * FROM a",
-        "FROM ops.rejects INSERT INTO ops.rejects SELECT *",
+        "SELEC 1",
         "-- nothing",
         "how many rows?",
+        "",
     ],
 )
-def test_nothing_but_a_question_is_answered(sql: str, asked: Path) -> None:
-    said = ask(asked, sql)
-    assert "only questions are asked here" in said.error or "Syntax error" in said.error
-    assert said.out == ""
-    assert said.err.count("\n") == 1
-    assert len(read_rows(str(asked), REJECTS)) == len(TEXTS)
+def test_what_is_no_question_is_refused_by_its_first_word(sql: str) -> None:
+    with pytest.raises(BadInput, match="only questions are asked here: start with SELECT, "):
+        query_lakehouse.run(NO_SPARK, query_lakehouse.Config(sql), io.StringIO())
+
+
+def test_an_answer_that_cannot_be_printed_is_not_asked_for() -> None:
+    with pytest.raises(BadInput, match="unknown format 'xml': expected one of table, csv, json"):
+        query_lakehouse.run(NO_SPARK, query_lakehouse.Config("SELECT 1", format="xml"), io.StringIO())
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
+        ("DROP TABLE ops.rejects", "only questions are asked here"),
+        ("SELECT 1; DROP TABLE ops.rejects", "Syntax error"),
+        ("SELECT 1) AS a; DROP TABLE ops.rejects; SELECT * FROM (SELECT 1", "Syntax error"),
+        ("WITH a AS (SELECT * FROM ops.rejects) INSERT INTO ops.rejects SELECT * FROM a", "Syntax error"),
+        ("FROM ops.rejects INSERT INTO ops.rejects SELECT *", "Syntax error"),
+        ("SELECT count(* FROM ops.rejects", "Syntax error"),
         ("SELECT reasn FROM ops.rejects", "Did you mean one of the following? [`reason`"),
         ("SELECT * FROM ops.reject", "(tables: ops.rejects)"),
-        ("SELEC 1", "start with SELECT"),
-        ("SELECT count(* FROM ops.rejects", "Syntax error"),
         ("SELECT 1 / 0", "Division by zero"),
         ("SELECT CAST(detail AS INT) FROM ops.rejects", "cannot be cast"),
         ("SELECT * FROM parquet.`/nowhere/at/all`", "/nowhere/at/all"),
     ],
 )
-def test_a_question_that_cannot_be_answered_says_why(sql: str, message: str, asked: Path) -> None:
+def test_what_cannot_be_answered_says_why_in_one_line(sql: str, message: str, asked: Path) -> None:
     said = ask(asked, sql)
     assert message in said.error
-    assert said.err.count("\n") == 1
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert len(read_rows(str(asked), REJECTS)) == len(TEXTS)
 
 
 @pytest.mark.spark
@@ -368,10 +386,10 @@ def test_questions_come_in_many_shapes(sql: str, asked: Path) -> None:
 
 @pytest.mark.spark
 def test_a_lake_without_tables_says_that_there_are_none(spark: "SparkSession", tmp_path: Path) -> None:
-    (tmp_path / "_lakehouse.json").write_text(mark_text())
+    (tmp_path / MARK).write_text(mark_text())
     assert "(tables: none yet)" in ask(tmp_path, "SELECT * FROM ops.rejects").error
     assert ask(tmp_path, "SELECT 1 AS a", "--format", "json").out == '{"a": 1}\n'
-    (tmp_path / "_lakehouse.json").unlink()
+    (tmp_path / MARK).unlink()
     assert ask(tmp_path, "SELECT 1").error.startswith(f"error: there is no lake at '{tmp_path}': make demo builds one")
 
 

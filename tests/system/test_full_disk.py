@@ -6,17 +6,22 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from jobs import ingest_pairs
 from lakehouse.small_rows import read_rows
 from schemas.bronze import PAIRS
+from tests.system.said import Said, call
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 PICTURES = 6
 SIDE = 720
 """Pixels: noise of that size is a PNG of 1.5 MB."""
@@ -39,12 +44,12 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
+        pytest.skip("not tested here: only root on Linux may mount the small file system that fills up")
     done = subprocess.run(mount, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+        pytest.skip(f"not tested here: the small file system cannot be mounted: {done.stderr.strip()}")
     yield SmallDisk(folder)
-    # Lazily: a process that a failed test has left may still hold a file in it.
+    # Lazily: Spark may still hold a file in it.
     subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
 
 
@@ -58,27 +63,25 @@ def write_noise(folder: Path) -> Path:
     return folder
 
 
-def ingest(lake: Path, source: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jobs.ingest_pairs", "--lake", str(lake), "--source", str(source)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+def ingest(lake: Path, source: Path) -> Said:
+    return call(ingest_pairs.JOB.main, "--lake", lake, "--source", source)
 
 
-def test_a_run_that_filled_the_disk_is_completed_once_there_is_room(disk: SmallDisk, tmp_path: Path) -> None:
+def test_a_run_that_filled_the_disk_is_completed_once_there_is_room(
+    disk: SmallDisk, spark: "SparkSession", tmp_path: Path
+) -> None:
     source, lake = write_noise(tmp_path / "pairs"), disk.folder / "lake"
     cut = ingest(lake, source)
-    assert (cut.returncode, cut.stdout) == (1, "")
-    errors = [line for line in cut.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, cut.stderr
-    assert "the disk is full" in errors[0]
-    assert "free some space" in errors[0]
-    assert "Traceback" not in cut.stderr
+    assert "the disk is full" in cut.error
+    assert "free some space" in cut.error
+    assert cut.out == ""
     assert read_rows(str(lake), PAIRS) == []
     disk.resize(64)
     done = ingest(lake, source)
-    assert done.returncode == 0, done.stderr
-    assert (done.returncode, done.stdout) == (0, f"ingest_pairs: {PICTURES} read, {PICTURES} ingested, 0 rejected\n")
+    assert done.code == 0, done.err
+    assert done.out == f"ingest_pairs: {PICTURES} read, {PICTURES} ingested, 0 rejected\n"
     rows = read_rows(str(lake), PAIRS)
+    assert len(rows) == PICTURES
     assert {row["source_uid"]: row["image"] for row in rows} == {
         file.name: file.read_bytes() for file in source.glob("*.png")
     }
-    assert len(rows) == PICTURES

@@ -1,6 +1,7 @@
 """A run that is killed, with all its processes, ends when it is run again as if nothing had happened."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,23 +9,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from jobs import evaluate_clip, ingest_pairs, train_clip
-from lakehouse.errors import BadInput
-from lakehouse.lake import Lake
-from tests.system.digests import contents
+from schemas.bronze import PAIRS
+from schemas.ops import REJECTS
+from tests.system.digests import Contents, contents
+from tests.system.said import ROOT, call
 from tests.world import World
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 
-
-def kill_while_running(command: list[str], is_time: Callable[[], bool]) -> int:
-    """Start ``command`` in a process group of its own, kill all of it when ``is_time``, and return the group's id."""
+def kill_once(is_time: Callable[[], bool], job: str, *flags: object) -> None:
+    """Start ``job`` as a session of its own, kill it once ``is_time``, and wait until none of its processes is left."""
+    command = [sys.executable, "-m", f"jobs.{job}", *map(str, flags)]
     nowhere = subprocess.DEVNULL
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=nowhere, stderr=nowhere) as run:
         try:
@@ -32,7 +34,7 @@ def kill_while_running(command: list[str], is_time: Callable[[], bool]) -> int:
             assert run.poll() is None, f"the run ended with {run.returncode} before it could be killed"
         finally:
             os.killpg(run.pid, signal.SIGKILL)
-    return run.pid
+    wait_until(lambda: not processes_of(run.pid), seconds=30)
 
 
 def wait_until(is_so: Callable[[], bool], *, seconds: float) -> None:
@@ -52,40 +54,70 @@ def processes_of(session: int) -> list[str]:
     return found
 
 
-def test_an_ingestion_killed_again_and_again_ends_in_the_same_lake(world: World, lake: Lake, tmp_path: Path) -> None:
-    ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, str(world.source)))
-    again = tmp_path / "again"
-    command = [sys.executable, "-m", "jobs.ingest_pairs", "--lake", str(again), "--source", str(world.source)]
-    moments: list[Callable[[], bool]] = [
-        lambda: (again / "ops/rejects/_delta_log/00000000000000000001.json").exists(),
-        lambda: any((again / "bronze/pairs").glob("*.parquet")),
-    ]
-    for is_time in moments:
-        killed = kill_while_running(command, is_time)
-        wait_until(lambda group=killed: not processes_of(group), seconds=30)  # type: ignore[misc]
+def taken_in(root: str) -> Contents:
+    """Return what ingestion has written into a lake: the pairs, and those that it turned away."""
+    found = contents(root, [PAIRS, REJECTS])
+    turned_away = [line for line in found[REJECTS.name] if f'"stage": "{ingest_pairs.JOB.name}"' in line]
+    return {**found, REJECTS.name: turned_away}
+
+
+def test_an_ingestion_killed_while_it_writes_ends_in_the_same_lake(world: World, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    flags = ("--lake", lake, "--source", world.source)
+    kill_once(lambda: any((lake / "bronze/pairs").glob("*.parquet")), "ingest_pairs", *flags)
     # That it starts at all says that the dead hold no lock.
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert contents(str(again)) == contents(lake.root)
+    done = call(ingest_pairs.JOB.main, *flags)
+    assert done.code == 0, done.err
+    assert taken_in(str(lake)) == taken_in(world.lake.root)
+
+
+SMALL = ("--name", "killed", "--image-size", 32, "--batch-size", 16, "--vocab-size", 400)
+"""Flags of a small training."""
+
+
+@pytest.fixture
+def lake(world: World, tmp_path: Path) -> Path:
+    """A lake with a release, to train on."""
+    return Path(shutil.copytree(world.lake.root, tmp_path / "lake"))
+
+
+def assert_there_is_no_model(lake: Path) -> None:
+    refused = call(evaluate_clip.JOB.main, "--lake", lake, "--name", "killed").error
+    assert refused == f"error: no finished training in '{lake}/_models/killed': run train_clip first"
 
 
 @pytest.mark.train
-def test_a_training_that_was_killed_leaves_no_model_until_it_is_run_to_its_end(world: World) -> None:
+def test_a_training_that_was_killed_leaves_no_model_until_it_is_run_to_its_end(lake: Path) -> None:
     from udfs.clip.model import load_clip
 
-    settings = train_clip.Config(
-        world.lake.root, name="killed", image_size=32, batch_size=16, max_steps=12, vocab_size=400
-    )
-    command = [sys.executable, "-m", "jobs.train_clip"]
-    for name in ("lake", "name", "image_size", "batch_size", "max_steps", "vocab_size"):
-        command += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
-    folder = Path(world.lake.root) / "_models" / settings.name
-    for first_trace in ("tensorboard/events.*", "config.json"):
-        killed = kill_while_running(command, lambda trace=first_trace: any(folder.glob(trace)))  # type: ignore[misc]
-        wait_until(lambda group=killed: not processes_of(group), seconds=30)  # type: ignore[misc]
-        with pytest.raises(BadInput, match="run train_clip first"):
-            evaluate_clip.JOB.run(evaluate_clip.Config(world.lake.root, name=settings.name))
-    assert train_clip.JOB.run(settings) == {"steps": 12, "samples": 192}
+    folder = lake / "_models" / "killed"
+    # More epochs than it can live: however late the kill comes, it comes in the middle.
+    endless = ("--lake", lake, *SMALL, "--epochs", 1_000_000)
+    kill_once(lambda: any(folder.glob("tensorboard/events.*")), "train_clip", *endless)
+    assert_there_is_no_model(lake)
+    done = call(train_clip.JOB.main, "--lake", lake, *SMALL, "--max-steps", 12)
+    assert (done.code, done.out) == (0, "train_clip: 12 steps, 192 samples\n"), done.err
     model, _ = load_clip(folder)
     assert model.clip.config.vision_config.image_size == 32
-    assert train_clip.JOB.run(settings) == {}
+    assert call(train_clip.JOB.main, "--lake", lake, *SMALL, "--max-steps", 12).out == "train_clip: nothing new\n"
+
+
+@pytest.mark.train
+def test_a_training_that_dies_behind_its_last_step_leaves_no_model(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from udfs.clip import model
+
+    folder = lake / "_models" / "killed"
+    folder.mkdir(parents=True)
+    # Of an earlier training: it says nothing of the weights that lie there now.
+    (folder / "training.json").write_text('{"settings": {}}')
+    save = model.save_clip
+
+    def save_and_die(*arguments: Any) -> None:
+        save(*arguments)
+        raise OSError("the machine is gone")
+
+    monkeypatch.setattr(model, "save_clip", save_and_die)
+    died = call(train_clip.JOB.main, "--lake", lake, *SMALL, "--max-steps", 1).error
+    assert died.startswith("error: the machine is gone")
+    assert (folder / "model.safetensors").exists()
+    assert_there_is_no_model(lake)
