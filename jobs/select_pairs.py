@@ -1,7 +1,6 @@
 """bronze.pairs, silver.signals, silver.duplicates -> silver.selections, silver.samples: keep what a filter lets by."""
 
 import json
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.cli import POSITIVE
+from lakehouse.cli import POSITIVE, check_name
 from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
@@ -81,9 +80,10 @@ def keep_one_of_each_group(judged: DataFrame, kept: DataFrame) -> DataFrame:
 
 def run(lake: Lake, config: Config) -> Counts:
     """Judge what is new."""
+    check_name("--selection", config.selection)
     rules = rules_of(config.filter, config.where)
     _check(lake, rules)
-    _check_name(lake, config.selection, rules)
+    _check_begun(lake, config.selection, rules)
     # What the selection is called in ops.rejects, and where it keeps its filter and its place in the stream.
     stage = selecting(config.selection)
 
@@ -150,10 +150,8 @@ def _new_members(lake: Lake, members: DataFrame, selection: str) -> DataFrame:
     return members.join(there, on="sample_id", how="left_anti")
 
 
-def _check_name(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
+def _check_begun(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
     """Raise BadInput if the selection was begun with another filter, in this version of the code or an earlier one."""
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", selection):
-        raise BadInput(f"bad --selection {selection!r}: expected letters, digits, dots, dashes and underscores")
     begun_with = lake.setting(selecting(selection))
     if begun_with not in (None, json.dumps(dict(rules))):
         raise BadInput(f"selection {selection!r} was made with another filter: give this one a name with --selection")

@@ -1,14 +1,13 @@
 """gold.releases -> a checkpoint: train a CLIP on a release, streamed by Petastorm's Reader, without a JVM."""
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from lakehouse.cli import FROM_ZERO, POSITIVE
+from lakehouse.cli import FROM_ZERO, POSITIVE, check_name
 from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
 from lakehouse.lake_root import is_local
@@ -164,8 +163,7 @@ def model_folder(root: str, name: str, out: str = "") -> Path:
         return Path(out)
     if not is_local(root):
         raise BadInput(f"{root!r} is a bucket: name a local folder for the checkpoint with --out (--checkpoint)")
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
-        raise BadInput(f"bad name {name!r}: expected letters, digits, dots, dashes and underscores")
+    check_name("--name", name)
     return Path(root) / "_models" / name
 
 

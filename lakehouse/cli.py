@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import re
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -52,6 +53,12 @@ def check_ranges(config: object) -> None:
         for note in getattr(hint, "__metadata__", ()):
             if isinstance(note, Range) and not note.accepts(value):
                 raise BadInput(f"bad --{name.replace('_', '-')} {value}: expected {note.expected}")
+
+
+def check_name(flag: str, name: str) -> None:
+    """Raise BadInput unless ``name``, given with ``flag``, may be the name of a file or folder as it stands."""
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
+        raise BadInput(f"bad {flag} {name!r}: expected letters, digits, dots, dashes and underscores")
 
 
 def _add(parser: argparse.ArgumentParser, field: "Field[Any]", hint: Any) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from jobs import (
+    dedup_pairs,
     describe_images,
     evaluate_clip,
     query_lakehouse,
@@ -165,6 +166,9 @@ NO_SPARK = Lake("nowhere", cast("SparkSession", None), {}, "")
         (describe_images.run, describe_images.Config("", model="opnai://x"), "unknown model 'opnai://x': expected one"),
         (describe_images.run, describe_images.Config("", model="rules"), "unknown model 'rules': expected one of "),
         (describe_images.run, describe_images.Config("", prompt="poem"), "no prompt 'poem': expected one of hqclip_"),
+        (dedup_pairs.run, dedup_pairs.Config("", max_bits=4), "bad --max-bits 4: expected 0 to 3"),
+        (select_pairs.run, select_pairs.Config("", selection="../x"), "bad --selection '../x': expected letters"),
+        (select_pairs.run, select_pairs.Config("", filter="defualt"), "unknown filter 'defualt': expected one of none"),
         (release_training.run, release_training.Config("", predicate="bucket ??"), "bucket ??"),
     ],
 )
@@ -200,7 +204,7 @@ def test_a_filter_that_cannot_be_is_answered_with_the_columns_there_are(
         (["--mix", "alt_text=much"], "bad mix 'alt_text=much': expected column=weight"),
         (["--mix", "alt_text=0"], "bad mix 'alt_text=0': expected weights from 0, one of them above"),
         (["--mix", "web_txt=1"], "unknown text column 'web_txt' in a mix: expected one of alt_text, "),
-        (["--name", "../clip"], "bad name '../clip': expected letters"),
+        (["--name", "../clip"], "bad --name '../clip': expected letters"),
     ],
 )
 def test_training_names_what_it_was_asked_in_vain(flags: list[str], message: str, released: Path) -> None:
