@@ -5,6 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
+OUT ?=
 NAME ?=
 export PYTHONPATH := $(CURDIR)
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
@@ -14,8 +15,8 @@ export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/ready ## real pairs in; lake, training release, trained CLIP and report out (DATA=PATH: your own pairs)
-	@$(BIN)/python -m demo.run $(if $(DATA),--data $(DATA))
+demo: $(VENV)/ready ## real pairs in; lake, training release, trained CLIP and report out (DATA=PATH: your own pairs; OUT=PATH: elsewhere)
+	@$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
 test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no JVM)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)

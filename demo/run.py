@@ -1,5 +1,6 @@
 """`make demo`: get real pairs, run the whole path, print a table of results, leave a lake and a report to look at."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from schemas import TABLES
 class Config:
     """Run the demo."""
 
-    out: Annotated[str, "folder for everything that the demo makes"] = "build/demo"
+    out: Annotated[str, "folder for all that is made; by default build/demo, build/demo-NAME for your NAME"] = ""
     data: Annotated[str, "your own folder of images, tars or Parquet; by default Debian's openclipart is fetched"] = ""
     max_steps: Annotated[int, "stop each training after so many steps; 0 trains as long as the recipe says"] = 0
 
@@ -31,9 +32,19 @@ class Config:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     config = parse(Config, argv, prog="demo")
-    out = Path(config.out)
+    out = Path(config.out or folder_for(config.data))
     lake = normal_root(str(out / "lake"))
     return finish("demo", lake, lambda logs: _run(config, out, lake, logs))
+
+
+def folder_for(data: str) -> str:
+    """Return where a demo of ``data`` leaves its things: a person's own pairs do not go in with the public ones.
+
+    >>> folder_for(""), folder_for("/home/ann/my pictures/")
+    ('build/demo', 'build/demo-my-pictures')
+    """
+    name = re.sub(r"\W+", "-", Path(data).resolve().name).strip("-")
+    return f"build/demo-{name or 'own'}" if data else "build/demo"
 
 
 def _run(config: Config, out: Path, lake: str, logs: str | None) -> Counts:
@@ -43,10 +54,11 @@ def _run(config: Config, out: Path, lake: str, logs: str | None) -> Counts:
         source = config.data or str(_pairs(out / "data"))
         seconds = {"get_data": time.monotonic() - begun}
         started = time.monotonic()
-        opened = open_lake(lake, spark=connect("demo", logs=logs), tables=TABLES, run_id="")
-        seconds["start_spark"] = time.monotonic() - started
         report = str(out / "report.html")
         path = run_pipeline.Config(lake, source, report=report, max_steps=config.max_steps)
+        run_pipeline.check(path)
+        opened = open_lake(lake, spark=connect("demo", logs=logs), tables=TABLES, run_id="")
+        seconds["start_spark"] = time.monotonic() - started
         for done in run_pipeline.run(opened, path):
             seconds[done.name.replace(" ", "_")] = done.seconds
         seconds["total"] = time.monotonic() - begun

@@ -102,7 +102,7 @@ def print_table(summary: Mapping[str, Any], *, report: str, lake: str) -> None:
     print(
         f"\nrelease {release['name']}: {release['rows']:,} rows of version {release['table_version']} of gold.training"
     )
-    print(f"{summary['seconds']['total']:.0f} s in all")
+    print(f"{summary['seconds']['total']:.0f} s, once the environment was there")
     print(f"\nlook:   {report}\nlake:   {lake}\nask:    {_QUESTION}")
 
 

@@ -104,10 +104,14 @@ def place_texts(new: DataFrame, known: DataFrame) -> DataFrame:
     return new.join(F.broadcast(before), on="text_hash", how="left").withColumn("text_place", place).drop("before")
 
 
-def run(lake: Lake, config: Config) -> Counts:
-    """Compare what is new with everything before it."""
+def check(config: Config) -> None:
+    """Raise BadInput for a distance at which look-alikes would be missed."""
     if not 0 <= config.max_bits < BANDS:
         raise BadInput(f"bad --max-bits {config.max_bits}: expected 0 to {BANDS - 1}, what {BANDS} bands can find")
+
+
+def run(lake: Lake, config: Config) -> Counts:
+    """Compare what is new with everything before it."""
     alike = f"--max-bits {config.max_bits} --max-colour {config.max_colour} --max-flat {config.max_flat}"
     begun_with = lake.setting(JOB.name)
     if begun_with not in (None, alike):
@@ -161,7 +165,7 @@ def _known_groups(lake: Lake, found: list[Row]) -> dict[str, str]:
     return {row.sample_id: row.group_id for row in restrict(known, asked).collect()}
 
 
-JOB = Job("dedup_pairs", Config, run, TABLES, RUNS)
+JOB = Job("dedup_pairs", Config, run, TABLES, RUNS, check=check)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

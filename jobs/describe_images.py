@@ -84,6 +84,11 @@ def _columns(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     return dict(zip(batch.schema.names, batch.columns, strict=True))
 
 
+def check(config: Config) -> None:
+    """Raise BadInput for a prompt or a model that there is not."""
+    author_of(config.model, read_prompt(config.prompt))
+
+
 def run(lake: Lake, config: Config) -> Counts:
     """Ask about what is new, then read what is new in the ledger."""
     prompt = read_prompt(config.prompt)
@@ -136,7 +141,7 @@ def _plan(lake: Lake, model: str, prompt: Prompt) -> Counts:
     }
 
 
-JOB = Job("describe_images", Config, run, TABLES, RUNS)
+JOB = Job("describe_images", Config, run, TABLES, RUNS, check=check)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

@@ -9,7 +9,7 @@ from typing import Annotated
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse.cli import POSITIVE, check_ranges
+from lakehouse.cli import POSITIVE
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import restrict
@@ -19,7 +19,7 @@ from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress
 from lakehouse.rejects import reject
-from lakehouse.sources import Columns, count_hint, find_kind, open_source
+from lakehouse.sources import Columns, check_source, count_hint, find_kind, open_source
 from lakehouse.sources import Limits as SourceLimits
 from lakehouse.sources.tables import is_table_name
 from schemas import TABLES
@@ -57,9 +57,13 @@ def check_pairs(pairs: DataFrame, limits: Limits) -> DataFrame:
     return checked.withColumn("number", F.monotonically_increasing_id())
 
 
+def check_config(config: Config) -> None:
+    """Raise BadInput for a kind that there is not, and for a folder that cannot be read or is empty."""
+    check_source(config.source, config.kind)
+
+
 def run(lake: Lake, config: Config) -> Counts:
     """Take in what is new at the source."""
-    check_ranges(config)  # a limit of nothing would turn every image away for good: what was read is not read again
     names = {"image": config.image_column, "alt_text": config.text_column, "id": config.id_column}
     columns = Columns(**{name: column or None for name, column in names.items()})
     limits = SourceLimits(batch_bytes=config.batch_mb << 20)
@@ -165,7 +169,7 @@ def _stream(kind: str, where: str) -> str:
     return slug if kind == "delta" else f"{kind}-{slug}"
 
 
-JOB = Job("ingest_pairs", Config, run, TABLES, RUNS, makes_lake=True)
+JOB = Job("ingest_pairs", Config, run, TABLES, RUNS, makes_lake=True, check=check_config)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

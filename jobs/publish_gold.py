@@ -96,6 +96,14 @@ def bucket_of(image_id: str) -> Column:
     return F.pmod(number, F.lit(BUCKETS)).cast("int")
 
 
+def check(config: Config) -> None:
+    """Raise BadInput for a fit, a prompt or a model that there is not, and for a share that is none."""
+    image_maker(config.fit, config.pixels)
+    author_of(config.model, read_prompt(config.prompt))
+    if not 0 <= config.held_out < 1:
+        raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
+
+
 def run(lake: Lake, config: Config) -> Counts:
     """Publish what is new."""
     author = author_of(config.model, read_prompt(config.prompt))
@@ -103,9 +111,6 @@ def run(lake: Lake, config: Config) -> Counts:
         # A release of two selections would hold what either turned away.
         raise BadInput(f"gold was published from selection {lake.setting(JOB.name)!r}: publish into another lake")
     vocabulary, positions = newest_vocabulary(lake)
-    image_maker(config.fit, config.pixels)  # an unknown fit is said before any work
-    if not 0 <= config.held_out < 1:
-        raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         lake.settle(JOB.name, config.selection)
@@ -188,7 +193,7 @@ def _rejected(lake: Lake, stage: str) -> DataFrame:
     return lake.read(REJECTS).where(F.col("stage") == stage).select(F.col("row_id").alias("sample_id"))
 
 
-JOB = Job("publish_gold", Config, run, TABLES, RUNS)
+JOB = Job("publish_gold", Config, run, TABLES, RUNS, check=check)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

@@ -29,7 +29,9 @@ class Config:
 
     sql: Annotated[str, "a SELECT", POSITIONAL]
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"] = "build/demo/lake"
-    format: Annotated[str, "table, csv or json (one object a line)"] = "table"
+    format: Annotated[str, "table, csv (an apostrophe before what is a formula) or json (exact; an object a line)"] = (
+        "table"
+    )
     limit: Annotated[int, "most rows to print", FROM_ZERO] = 1000
 
 
@@ -79,7 +81,7 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextI
 def _print_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
     writer = csv.writer(out)
     writer.writerow(names)
-    writer.writerows([_plain(value) for value in row] for row in rows)
+    writer.writerows([_harmless(_plain(value)) for value in row] for row in rows)
 
 
 def _print_json(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> None:
@@ -125,10 +127,13 @@ def _plain(value: Any) -> Any:
         return _counted(value)
     if isinstance(value, list | tuple | dict):
         return _json(value)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(value):
-        # A spreadsheet would run it as a formula.
-        return "'" + value
     return value if isinstance(value, int | float | str | bool) or value is None else str(value)
+
+
+def _harmless(value: Any) -> Any:
+    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
+    is_formula = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and not _is_number(value)
+    return f"'{value}" if is_formula else value
 
 
 def _is_number(text: str) -> bool:

@@ -61,11 +61,15 @@ def digest(rows: DataFrame) -> DataFrame:
     )
 
 
-def run(lake: Lake, config: Config) -> Counts:
-    """Make the release, or find that it is there: without a name it is to be the newest, which trainers take."""
-    parse_predicate(config.predicate)  # what a trainer cannot read is refused here, not there
+def check(config: Config) -> None:
+    """Raise BadInput for a predicate that no trainer can read, and for a mix of what is no text."""
+    parse_predicate(config.predicate)
     for mix in (config.mix, config.negatives):
         _mix(mix)
+
+
+def run(lake: Lake, config: Config) -> Counts:
+    """Make the release, or find that it is there: without a name it is to be the newest, which trainers take."""
     if not lake.exists(TRAINING):
         raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
     line = _line(lake, config)
@@ -130,7 +134,7 @@ def _mix(text: str) -> str:
     return json.dumps(weights)
 
 
-JOB = Job("release_training", Config, run, TABLES, RUNS)
+JOB = Job("release_training", Config, run, TABLES, RUNS, check=check)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

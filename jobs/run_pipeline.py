@@ -68,12 +68,26 @@ class Done:
     counts: Counts
 
 
+def check(config: Config) -> None:
+    """Raise BadInput for what one of the jobs could not do, before the first begins."""
+    ingest, publish, release = _settings(config.lake, config)
+    ingest_pairs.JOB.check(ingest)
+    publish_gold.JOB.check(publish)
+    release_training.JOB.check(release)
+
+
+def _settings(root: str, config: Config) -> tuple[ingest_pairs.Config, publish_gold.Config, release_training.Config]:
+    return (
+        ingest_pairs.Config(root, config.source),
+        publish_gold.Config(root, fit=config.fit, pixels=config.pixels, held_out=config.held_out),
+        release_training.Config(root, mix=config.mix),
+    )
+
+
 def steps(lake: Lake, config: Config) -> Sequence[Step]:
     """Return the path's steps in order."""
     root = lake.root
-    ingest = ingest_pairs.Config(root, config.source)
-    publish = publish_gold.Config(root, fit=config.fit, pixels=config.pixels, held_out=config.held_out)
-    release = release_training.Config(root, mix=config.mix)
+    ingest, publish, release = _settings(root, config)
     before = [
         Step("ingest_pairs", lambda: ingest_pairs.JOB.run(lake, ingest)),
         Step("measure_pairs", lambda: measure_pairs.JOB.run(lake, measure_pairs.Config(root))),
@@ -124,10 +138,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = parse(Config, argv, prog="run_pipeline")
 
     def work(logs: str | None) -> Counts:
+        check(config)
         with hold(normal_root(config.lake), "run_pipeline"):
             spark = connect("run_pipeline", logs=logs)
             lake = open_lake(config.lake, spark=spark, tables=TABLES, run_id="")
-            return {f"{done.name} seconds": round(done.seconds) for done in run(lake, config)}
+            done = list(run(lake, config))
+            return {"steps": len(done), "seconds": round(sum(step.seconds for step in done))}
 
     return finish("run_pipeline", config.lake, work)
 

@@ -78,11 +78,16 @@ def keep_one_of_each_group(judged: DataFrame, kept: DataFrame) -> DataFrame:
     ).select(*_CARRIED, "group_id", "reason", "detail")
 
 
+def check(config: Config) -> None:
+    """Raise BadInput for an unknown filter, and for a name that no file can have."""
+    check_name("--selection", config.selection)
+    rules_of(config.filter, config.where)
+
+
 def run(lake: Lake, config: Config) -> Counts:
     """Judge what is new."""
-    check_name("--selection", config.selection)
     rules = rules_of(config.filter, config.where)
-    _check(lake, rules)
+    _check_rules(lake, rules)
     _check_begun(lake, config.selection, rules)
     # What the selection is called in ops.rejects, and where it keeps its filter and its place in the stream.
     stage = selecting(config.selection)
@@ -157,7 +162,7 @@ def _check_begun(lake: Lake, selection: str, rules: Mapping[str, str]) -> None:
         raise BadInput(f"selection {selection!r} was made with another filter: give this one a name with --selection")
 
 
-def _check(lake: Lake, rules: Mapping[str, str]) -> None:
+def _check_rules(lake: Lake, rules: Mapping[str, str]) -> None:
     """Raise BadInput, with the columns there are, if a rule does not fit them or is another at each asking."""
     facts = lake.read(SIGNALS).withColumns({"alt_text": F.lit(""), "text_place": F.lit(1)})
     try:
@@ -170,7 +175,7 @@ def _check(lake: Lake, rules: Mapping[str, str]) -> None:
         raise BadInput(f"the filter does not fit: {cause(error)}; it may use {', '.join(facts.columns)}") from error
 
 
-JOB = Job("select_pairs", Config, run, TABLES, RUNS)
+JOB = Job("select_pairs", Config, run, TABLES, RUNS, check=check)
 
 if __name__ == "__main__":
     sys.exit(JOB.main())

@@ -21,7 +21,8 @@ from lakehouse.table import Table
 class Job(Generic[C]):
     """A job: its name, its configuration, and the function that does it and returns rows by what happened to them.
 
-    Only a job that ``makes_lake`` may be given a folder that is no lake yet.
+    Only a job that ``makes_lake`` may be given a folder that is no lake yet. ``check`` raises BadInput for what can be
+    seen to be wrong in a configuration alone: the user need not wait for Spark to hear of it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Job(Generic[C]):
     tables: Sequence[Table]
     runs: Table
     makes_lake: bool = False
+    check: Callable[[C], None] = lambda config: None
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from the command line; return 0 when done, 1 when failed with one line. A bad flag exits with 2."""
@@ -38,6 +40,7 @@ class Job(Generic[C]):
         def work(logs: str | None) -> Counts:
             if not self.makes_lake:
                 check_lake(normal_root(config.lake))
+            self.check(config)
             with hold(normal_root(config.lake), self.name):
                 spark = connect(self.name, logs=logs)
                 return self.run(open_lake(config.lake, spark=spark, tables=self.tables, run_id=""), config)
@@ -47,6 +50,7 @@ class Job(Generic[C]):
     def run(self, lake: Lake, config: C) -> Counts:
         """Do the job on an open lake as a run of its own, write its row into the run log, and return its counts."""
         check_ranges(config)
+        self.check(config)
         run = Run(self.name, new_run_id(self.name), config)
         own = replace(lake, run_id=run.run_id, touched=set(), written=set())
         try:

@@ -116,7 +116,8 @@ def check_java() -> None:
     java = _java()
     advice = f"install Java {_JAVA} (Debian and Ubuntu: apt-get install openjdk-17-jre-headless)"
     if java is None:
-        raise MissingPart(f"no java found on PATH or in JAVA_HOME: {advice}")
+        home = os.environ.get("JAVA_HOME")
+        raise MissingPart(f"no java found {f'in JAVA_HOME, {home!r}' if home else 'on PATH'}: {advice}")
     answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     found = re.search(r'version "(\d+)(?:\.(\d+))?', answer.stderr + answer.stdout)
     if found is None:

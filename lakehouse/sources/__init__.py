@@ -15,7 +15,7 @@ from lakehouse.sources.storage import check_folder, is_delta, is_file, walk
 from lakehouse.sources.tables import count_rows, is_table_name, open_delta, open_parquet
 from lakehouse.sources.webdataset import is_tar, open_tars, tar_sizes, tar_stem
 
-__all__ = ["SOURCE_ROW", "Columns", "Limits", "count_hint", "find_kind", "open_source"]
+__all__ = ["SOURCE_ROW", "Columns", "Limits", "check_source", "count_hint", "find_kind", "open_source"]
 
 
 class _Open(Protocol):
@@ -39,11 +39,24 @@ def open_source(
     A row is a pair, or has a ``reason`` and no image. With a checkpoint, a file or table version that was read is not
     read again, and new ones are picked up. Raises BadInput where nothing can be read, before any stream starts.
     """
+    check_source(path, kind)
     found = find_kind(spark, path) if kind == "auto" else kind
-    if found not in _OPEN:
-        raise BadInput(f"unknown kind of source {kind!r}: expected one of auto, {', '.join(_OPEN)}")
     root = _checked_root(spark, path, found)
     return _OPEN[found](spark, root, columns=columns or Columns(), limits=limits or Limits())
+
+
+def check_source(path: str, kind: str) -> None:
+    """Raise BadInput where nothing can lie at ``path``: without Spark, so a table's name is not looked up."""
+    if kind not in ("auto", *_OPEN):
+        raise BadInput(f"unknown kind of source {kind!r}: expected one of auto, {', '.join(_OPEN)}")
+    if not path.strip():
+        raise BadInput("the source has no path: expected a folder, a tar or a table")
+    root = normal_root(path)
+    if is_table_name(path) or _is_one_tar(root):
+        return
+    check_folder(root)
+    if next(walk(root), None) is None:
+        raise BadInput(f"{root!r} is empty")
 
 
 def find_kind(spark: SparkSession, path: str) -> str:
@@ -54,12 +67,10 @@ def find_kind(spark: SparkSession, path: str) -> str:
     """
     if is_table_name(path) and spark.catalog.tableExists(path):
         return "delta"
-    if not path.strip():
-        raise BadInput("the source has no path: expected a folder, a tar or a table")
     root = normal_root(path)
     if _is_one_tar(root):
         return "tar"
-    check_folder(root)
+    check_folder(root)  # a path may look like a table's name
     if is_delta(root):
         return "delta"
     example = None

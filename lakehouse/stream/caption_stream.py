@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Crop = Literal["random", "center"]
 
-_NOT_TEXTS = ("sample_id", "image_id", "vocabulary", "split", "run_id")
+_NOT_TEXTS = ("sample_id", "image_id", "image_policy", "vocabulary", "request_key", "split", "run_id")
 _BATCHES_AHEAD = 3
 _MOST_THREADS = 16
 _MOST_READERS = 4

@@ -42,7 +42,11 @@ def test_a_new_java_will_do(version: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_no_java_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(MissingPart, match="no java found on PATH or in JAVA_HOME: install Java 17"):
+    with pytest.raises(MissingPart, match=f"no java found in JAVA_HOME, '{tmp_path}': install Java 17"):
+        check_java()
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingPart, match="no java found on PATH: install Java 17"):
         check_java()
 
 

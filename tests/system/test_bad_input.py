@@ -263,6 +263,7 @@ def test_a_lake_of_newer_code_is_left_alone(spark: "SparkSession", tmp_path: Pat
 @pytest.mark.slow
 def test_a_second_job_on_the_lake_is_told_of_the_first(spark: "SparkSession", tmp_path: Path) -> None:
     (tmp_path / MARK).write_text(mark_text())
+    (tmp_path / "a.txt").touch()
     with hold(str(tmp_path), "describe_images"):
         for said in (
             ingest(tmp_path, tmp_path),
@@ -275,7 +276,7 @@ def test_a_second_job_on_the_lake_is_told_of_the_first(spark: "SparkSession", tm
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        (None, "no java found on PATH or in JAVA_HOME: install Java 17"),
+        (None, "no java found in JAVA_HOME, {home!r}: install Java 17"),
         ("1.8.0_292", "is Java 8, Spark needs 17 or newer: install Java 17"),
         ("11.0.2", "is Java 11, Spark needs 17 or newer: install Java 17"),
     ],
@@ -286,9 +287,10 @@ def test_java_that_will_not_do_is_one_line(version: str | None, message: str, tm
         java = tmp_path / "bin" / "java"
         java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
         java.chmod(0o755)
+    (tmp_path / "a.txt").touch()
     argv = ("-m", "jobs.ingest_pairs", "--lake", tmp_path / "lake", "--source", tmp_path)
     said = python(*argv, JAVA_HOME=str(tmp_path))
-    assert message in said.error
+    assert message.format(home=str(tmp_path)) in said.error
     assert said.err.count("\n") == 1
 
 

@@ -19,6 +19,8 @@ from jobs import (
     dedup_pairs,
     describe_images,
     evaluate_clip,
+    ingest_pairs,
+    publish_gold,
     query_lakehouse,
     release_training,
     select_pairs,
@@ -27,6 +29,7 @@ from jobs import (
 from jobs.__main__ import jobs
 from lakehouse.cli import POSITIONAL
 from lakehouse.errors import BadInput, LakehouseError
+from lakehouse.job import Job
 from lakehouse.lake import Lake
 from lakehouse.lake_mark import MARK, mark_text
 from lakehouse.small_rows import append_rows, read_rows
@@ -150,7 +153,8 @@ def test_a_lake_that_cannot_be_is_said_before_any_work(place: str, name: str, tm
     root = {"below a file": tmp_path / "file" / "lake", "a file": tmp_path / "file", "proc": Path("/proc/nothing")}[
         place
     ]
-    needed = {"query_lakehouse": ["SELECT 1"], "ingest_pairs": ["--source", "x"], "run_pipeline": ["--source", "x"]}
+    source = ["--source", tmp_path]
+    needed = {"query_lakehouse": ["SELECT 1"], "ingest_pairs": source, "run_pipeline": source}
     said = call(main_of(name), *needed.get(name, []), "--lake", root)
     assert f"'{root}'" in said.error
     assert (tmp_path / "file").read_text() == "mine"
@@ -161,22 +165,44 @@ NO_SPARK = Lake("nowhere", cast("SparkSession", None), {}, "")
 
 
 @pytest.mark.parametrize(
-    ("run", "config", "message"),
+    ("job", "config", "message"),
     [
-        (describe_images.run, describe_images.Config("", model="opnai://x"), "unknown model 'opnai://x': expected one"),
-        (describe_images.run, describe_images.Config("", model="rules"), "unknown model 'rules': expected one of "),
-        (describe_images.run, describe_images.Config("", prompt="poem"), "no prompt 'poem': expected one of hqclip_"),
-        (dedup_pairs.run, dedup_pairs.Config("", max_bits=4), "bad --max-bits 4: expected 0 to 3"),
-        (select_pairs.run, select_pairs.Config("", selection="../x"), "bad --selection '../x': expected letters"),
-        (select_pairs.run, select_pairs.Config("", filter="defualt"), "unknown filter 'defualt': expected one of none"),
-        (release_training.run, release_training.Config("", predicate="bucket ??"), "bucket ??"),
+        (describe_images.JOB, describe_images.Config("", model="opnai://x"), "unknown model 'opnai://x': expected one"),
+        (describe_images.JOB, describe_images.Config("", model="rules"), "unknown model 'rules': expected one of "),
+        (describe_images.JOB, describe_images.Config("", prompt="poem"), "no prompt 'poem': expected one of hqclip_"),
+        (dedup_pairs.JOB, dedup_pairs.Config("", max_bits=4), "bad --max-bits 4: expected 0 to 3"),
+        (select_pairs.JOB, select_pairs.Config("", selection="../x"), "bad --selection '../x': expected letters"),
+        (select_pairs.JOB, select_pairs.Config("", filter="defualt"), "unknown filter 'defualt': expected one of none"),
+        (release_training.JOB, release_training.Config("", predicate="bucket ??"), "bucket ??"),
+        (release_training.JOB, release_training.Config("", mix="alt_txt=1"), "no text column 'alt_txt' in gold.train"),
+        (publish_gold.JOB, publish_gold.Config("", held_out=1.0), "bad --held-out 1.0: expected a share, 0 to below 1"),
+        (publish_gold.JOB, publish_gold.Config("", fit="stretch"), "unknown fit 'stretch': expected one of crop, pad"),
+        (ingest_pairs.JOB, ingest_pairs.Config("", "/no/such"), "no such folder: '/no/such'"),
+        (ingest_pairs.JOB, ingest_pairs.Config("", "/", kind="zip"), "unknown kind of source 'zip': expected one of"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_before_any_work(
-    run: Callable[[Lake, object], object], config: object, message: str
-) -> None:
+def test_a_setting_that_cannot_be_is_refused_before_any_work(job: Job[Any], config: object, message: str) -> None:
     with pytest.raises(LakehouseError, match=re.escape(message)):
-        run(NO_SPARK, config)
+        job.check(config)
+
+
+@pytest.mark.parametrize("name", ["ingest_pairs", "run_pipeline"])
+def test_a_source_that_is_not_there_leaves_no_lake(name: str, tmp_path: Path) -> None:
+    said = call(main_of(name), "--lake", tmp_path / "lake", "--source", tmp_path / "gone")
+    assert said.error == f"error: no such folder: '{tmp_path}/gone'"
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [("--mix", "web_txt=1", "no text column 'web_txt' in"), ("--fit", "stretch", "unknown fit 'stretch': expected")],
+)
+def test_the_pipeline_refuses_at_its_start_what_a_later_job_could_not_do(
+    flag: str, value: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").touch()
+    said = call(main_of("run_pipeline"), "--lake", tmp_path / "lake", "--source", tmp_path, flag, value)
+    assert said.error.startswith(f"error: {message}")
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +307,7 @@ def test_a_table_has_a_line_for_each_row(asked: Path) -> None:
         "",
         "NULL",
         "Größe 漢字 🐈",
-        "'=SUM(A1)",
+        "=SUM(A1)",
         "tab\N{REPLACEMENT CHARACTER}bed",
         "-5",
         "'quoted'",
