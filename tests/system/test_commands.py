@@ -153,8 +153,8 @@ def test_a_lake_that_cannot_be_is_said_before_any_work(place: str, name: str, tm
     root = {"below a file": tmp_path / "file" / "lake", "a file": tmp_path / "file", "proc": Path("/proc/nothing")}[
         place
     ]
-    source = ["--source", tmp_path]
-    needed = {"query_lakehouse": ["SELECT 1"], "ingest_pairs": source, "run_pipeline": source}
+    source: list[object] = ["--source", tmp_path]
+    needed: dict[str, list[object]] = {"query_lakehouse": ["SELECT 1"], "ingest_pairs": source, "run_pipeline": source}
     said = call(main_of(name), *needed.get(name, []), "--lake", root)
     assert f"'{root}'" in said.error
     assert (tmp_path / "file").read_text() == "mine"
