@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs import describe_images, ingest_pairs, select_pairs
+from jobs import describe_images, ingest_pairs, measure_pairs, select_pairs
 from jobs.publish_gold import BUCKETS
 from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.lake import Lake
@@ -222,10 +222,10 @@ def test_a_job_before_its_time_says_what_to_run_first(lake: Lake, tmp_path: Path
 
 def test_a_failed_run_is_recorded_with_its_error(lake: Lake) -> None:
     with pytest.raises(BadInput):
-        ingest_pairs.JOB.run(lake, ingest_pairs.Config(lake.root, "/no/such/folder"))
+        measure_pairs.JOB.run(lake, measure_pairs.Config(lake.root))
     row = lake.read(RUNS).collect()[0]
-    assert (row.job, row.status) == ("ingest_pairs", "failed")
-    assert "/no/such/folder" in row.error
+    assert (row.job, row.status) == ("measure_pairs", "failed")
+    assert "run ingest_pairs first" in row.error
 
 
 def test_the_good_pairs_are_all_selected(world: World) -> None:
