@@ -191,13 +191,18 @@ def test_an_id_column_names_the_rows(spark: "SparkSession", tmp_path: Path) -> N
     assert _found(lake, source) == fates
 
 
+def one_picture(folder: Path) -> Path:
+    """Write a picture of 16 x 16 pixels with its text."""
+    folder.mkdir()
+    (folder / "1.png").write_bytes(image(1))
+    (folder / "1.txt").write_text("a kite")
+    return folder
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_each_kind_of_a_mixed_folder_has_a_place_of_its_own(spark: "SparkSession", tmp_path: Path) -> None:
-    source, lake = tmp_path / "source", tmp_path / "lake"
-    source.mkdir()
-    (source / "1.png").write_bytes(image(1))
-    (source / "1.txt").write_text("a kite")
+    source, lake = one_picture(tmp_path / "source"), tmp_path / "lake"
     assert ingest(lake, source).out == "ingest_pairs: 1 read, 1 ingested, 0 rejected\n"
     (source / "originals.tar").write_bytes(one_pair(2))
     pq.write_table(pa.table({"image": [image(3)], "text": ["x"]}), source / "a.parquet")
@@ -213,10 +218,7 @@ def test_each_kind_of_a_mixed_folder_has_a_place_of_its_own(spark: "SparkSession
 @pytest.mark.spark
 @pytest.mark.slow
 def test_a_limit_given_by_a_flag_reaches_the_check(spark: "SparkSession", tmp_path: Path) -> None:
-    source, lake = tmp_path / "source", tmp_path / "lake"
-    source.mkdir()
-    (source / "1.png").write_bytes(image(1))
-    (source / "1.txt").write_text("16 x 16 pixels")
+    source, lake = one_picture(tmp_path / "source"), tmp_path / "lake"
     assert ingest(lake, source, "--max-pixels", 255).code == 0
     assert _found(lake, source) == Counter({("1.png", "too_many_pixels"): 1})
 
