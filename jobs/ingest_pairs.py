@@ -1,6 +1,5 @@
 """Folders, WebDataset tars, Parquet and Delta -> bronze.pairs: every image verified, bytes untouched."""
 
-import hashlib
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -90,7 +89,7 @@ def run(lake: Lake, config: Config) -> Counts:
 
     # Who asks why nothing was rejected should get an empty answer, not a missing table.
     lake.create(REJECTS)
-    checkpoint = lake.checkpoint(f"{JOB.name}/{_stream(kind, _where(lake, config.source))}")
+    checkpoint = lake.checkpoint(JOB.name, kind, _where(lake, config.source))
     is_fresh = lake.backlog(PAIRS, checkpoint) is not None
     total = count_hint(lake.spark, config.source, kind=kind) if is_fresh else None
     return run_increments(rows, each, checkpoint=checkpoint, progress=Progress(JOB.name, total=total))
@@ -157,16 +156,6 @@ def _where(lake: Lake, source: str) -> str:
     """The same relative path is another source in another working folder, with a checkpoint of its own."""
     is_table = is_table_name(source) and lake.spark.catalog.tableExists(source)
     return source if is_table else normal_root(source)
-
-
-def _stream(kind: str, where: str) -> str:
-    """Return the name of the stream of one kind of files at one place: each kind has a place of its own to go on from.
-
-    Delta's has no kind in it, as it had none at first: a stream of Delta that starts afresh may name its rows anew, and
-    each would be turned away as a double of itself.
-    """
-    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
-    return slug if kind == "delta" else f"{kind}-{slug}"
 
 
 JOB = Job("ingest_pairs", Config, run, TABLES, RUNS, makes_lake=True, check=check_config)
