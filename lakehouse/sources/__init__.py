@@ -55,7 +55,8 @@ def check_source(path: str, kind: str) -> None:
     if is_table_name(path) or _is_one_tar(root):
         return
     check_folder(root)
-    if next(walk(root), None) is None:
+    # A Delta table without rows yet is a log alone, which walk passes over.
+    if not is_delta(root) and next(walk(root), None) is None:
         raise BadInput(f"{root!r} is empty")
 
 

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.errors import BadInput
-from lakehouse.sources import count_hint, find_kind, open_source
+from lakehouse.sources import check_source, count_hint, find_kind, open_source
 from tests.lakehouse.sources.made import image, put
 
 pytestmark = pytest.mark.spark
@@ -54,6 +54,13 @@ def test_a_table_of_the_catalog_is_a_source(spark: SparkSession, tmp_path: Path)
         assert open_source(spark, "given.pairs").isStreaming
     finally:
         spark.sql("DROP DATABASE given CASCADE")
+
+
+def test_a_delta_table_without_rows_yet_is_a_source(spark: SparkSession, tmp_path: Path) -> None:
+    path = str(tmp_path / "table")
+    spark.sql(f"CREATE TABLE delta.`{path}` (image BINARY, text STRING) USING delta")
+    check_source(path, "auto")
+    assert open_source(spark, path).isStreaming
 
 
 def test_bad_paths_are_said_in_one_line(spark: SparkSession, tmp_path: Path) -> None:
