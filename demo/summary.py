@@ -15,6 +15,7 @@ from schemas.bronze import PAIRS
 from schemas.gold import CAPTIONS, EVALUATIONS, RELEASES
 from schemas.ops import REJECTS
 from schemas.silver import SELECTIONS
+from schemas.stages import selecting
 
 _KS = (1, 5, 10)
 _DIRECTIONS = {"i2t": "image_to_text", "t2i": "text_to_image"}
@@ -47,7 +48,7 @@ def summarise(lake: Lake, seconds: Mapping[str, float]) -> dict[str, Any]:
 
 def _rejected(lake: Lake) -> dict[tuple[str, str], int]:
     """Rows turned away before captioning, by stage and reason."""
-    stages = F.col("stage").isin("ingest_pairs", "measure_pairs", "select_pairs/default")
+    stages = F.col("stage").isin("ingest_pairs", "measure_pairs", selecting("default"))
     counted = lake.read(REJECTS).where(stages).groupBy("stage", "reason").count().collect()
     return {(row["stage"], row["reason"]): row["count"] for row in counted}
 

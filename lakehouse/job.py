@@ -48,7 +48,10 @@ class Job(Generic[C]):
         return finish(self.name, config.lake, work)
 
     def run(self, lake: Lake, config: C) -> Counts:
-        """Do the job on an open lake as a run of its own, write its row into the run log, and return its counts."""
+        """Do the job on an open lake as a run of its own, write its row into the run log, and return its counts.
+
+        A configuration that is refused is no run: it leaves no row.
+        """
         check_ranges(config)
         self.check(config)
         run = Run(self.name, new_run_id(self.name), config)
