@@ -24,7 +24,7 @@ test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no 
 check: $(VENV)/ready ## format, lint, types, import layers, generated docs
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/python -m docs.generate --check
 
-bench: $(VENV)/ready ## run the benchmarks (NAME=stream: one of them)
+bench: $(VENV)/ready ## run the benchmarks (NAME=demo: that one; without, list them)
 	@$(BIN)/python -m benchmarks $(NAME)
 
 notebooks: $(VENV)/ready ## execute the notebooks against the demo's lake

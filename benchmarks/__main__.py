@@ -10,6 +10,8 @@ BENCHMARKS: Final = {"demo": "the demo from nothing, a second time, and with 1 %
 def main(argv: list[str]) -> int:
     """Run the benchmark that is named, or list them all."""
     if not argv or argv[0] not in BENCHMARKS:
+        if argv:
+            print(f"no benchmark {argv[0]!r}: there are", file=sys.stderr)
         print("\n".join(f"make bench NAME={name:<10} {what}" for name, what in BENCHMARKS.items()))
         return 2 if argv else 0
     return int(import_module(f"benchmarks.{argv[0]}").main())

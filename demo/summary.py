@@ -1,6 +1,7 @@
 """What the demo found, in figures: build/demo/summary.json and the table at the end."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
+from jobs import query_lakehouse
 from jobs.run_pipeline import RUNS_OF_CLIP
 from lakehouse.errors import JoinAuditFailed
 from lakehouse.lake import Lake
@@ -96,7 +98,8 @@ def print_table(summary: Mapping[str, Any], *, report: str, lake: str) -> None:
     print(f"{'captions (four texts each)':<28}{summary['captions']:>10,}")
     measured = {name: found for name, found in summary["retrieval"].items() if found["n"]}
     for name, found in measured.items():
-        print(f"\nheld-out retrieval, trained on {name}, {found['n']} pairs (chance: R@10 {10 / found['n']:.3f})")
+        chance = min(1.0, 10 / found["n"])
+        print(f"\nheld-out retrieval, trained on {name}, {found['n']:,} pairs (chance: R@10 {chance:.3f})")
         for short, words in (("t2i", "text to image"), ("i2t", "image to text")):
             print(f"  {words:<16}" + "".join(f"  R@{k} {found[short][f'r{k}']:.3f}" for k in _KS))
     release = summary["release"]
@@ -104,7 +107,11 @@ def print_table(summary: Mapping[str, Any], *, report: str, lake: str) -> None:
         f"\nrelease {release['name']}: {release['rows']:,} rows of version {release['table_version']} of gold.training"
     )
     print(f"{summary['seconds']['total']:.0f} s, once the environment was there")
-    print(f"\nlook:   {report}\nlake:   {lake}\nask:    {_QUESTION}")
+    print(f"\nlook:   {report}\nlake:   {lake}\nask:    {_question(lake)}")
 
 
-_QUESTION = ".venv/bin/python -m jobs.query_lakehouse 'SELECT alt_text, long_positive FROM gold.captions LIMIT 5'"
+def _question(lake: str) -> str:
+    """Return a command that asks ``lake`` something, to be typed as it stands."""
+    where = "" if lake == query_lakehouse.Config("").lake else f" --lake {shlex.quote(lake)}"
+    question = "SELECT alt_text, long_positive FROM gold.captions LIMIT 5"
+    return f".venv/bin/python -m jobs.query_lakehouse {shlex.quote(question)}{where}"

@@ -42,13 +42,18 @@ _BEFORE = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 """Blanks, brackets and comments, which may stand before the first word."""
 
 
-def run(lake: Lake, config: Config, out: TextIO) -> None:
-    """Print the answer to ``config.sql`` on ``out``."""
-    writer = FORMATS.get(config.format)
-    if writer is None:
+def check(config: Config) -> None:
+    """Raise BadInput for what is wrong in the settings alone."""
+    if config.format not in FORMATS:
         raise BadInput(f"unknown format {config.format!r}: expected one of {', '.join(FORMATS)}")
     check_ranges(config)
-    question = _question(config.sql)
+    _question(config.sql)
+
+
+def run(lake: Lake, config: Config, out: TextIO) -> None:
+    """Print the answer to ``config.sql`` on ``out``."""
+    check(config)
+    writer, question = FORMATS[config.format], _question(config.sql)
     names = lake.register()
     try:
         answer = lake.spark.sql(question).limit(config.limit + 1)
@@ -157,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs = logs_folder(config.lake)
     try:
         check_lake(normal_root(config.lake))
+        check(config)
         lake = open_lake(config.lake, spark=connect("query_lakehouse", logs=logs), tables=TABLES, run_id="")
         run(lake, config, sys.stdout)
         sys.stdout.flush()

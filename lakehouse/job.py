@@ -50,7 +50,7 @@ class Job(Generic[C]):
     def run(self, lake: Lake, config: C) -> Counts:
         """Do the job on an open lake as a run of its own, write its row into the run log, and return its counts.
 
-        A configuration that is refused is no run: it leaves no row.
+        A configuration that ``check`` refuses is no run: it leaves no row.
         """
         check_ranges(config)
         self.check(config)
