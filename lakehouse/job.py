@@ -43,7 +43,7 @@ class Job(Generic[C]):
             self.check(config)
             with hold(normal_root(config.lake), self.name):
                 spark = connect(self.name, logs=logs)
-                return self.run(open_lake(config.lake, spark=spark, tables=self.tables, run_id=""), config)
+                return self._do(open_lake(config.lake, spark=spark, tables=self.tables, run_id=""), config)
 
         return finish(self.name, config.lake, work)
 
@@ -54,6 +54,9 @@ class Job(Generic[C]):
         """
         check_ranges(config)
         self.check(config)
+        return self._do(lake, config)
+
+    def _do(self, lake: Lake, config: C) -> Counts:
         run = Run(self.name, new_run_id(self.name), config)
         own = replace(lake, run_id=run.run_id, touched=set(), written=set())
         try:

@@ -6,8 +6,8 @@ from pathlib import Path
 from lakehouse.errors import BadInput, NewerLake
 from lakehouse.lake_root import is_local
 
-FORMAT = 2
-"""Version of the tables' layout. A lake of another one is refused: it would be misread."""
+FORMAT = 3
+"""Version of a lake's layout, of tables and places. A lake of another one is refused: it would be misread."""
 
 MARK = "_lakehouse.json"
 """Name of the file at the root of a lake."""
