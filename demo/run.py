@@ -17,6 +17,7 @@ from lakehouse.lake_root import normal_root
 from lakehouse.lock import hold
 from lakehouse.outcome import Counts, finish
 from lakehouse.session import connect
+from lakehouse.sources import check_source
 from schemas import TABLES
 
 
@@ -49,6 +50,8 @@ def folder_for(data: str) -> str:
 
 def _run(config: Config, out: Path, lake: str, logs: str | None) -> Counts:
     begun = time.monotonic()
+    if config.data:
+        check_source(config.data, "auto")  # before a folder is made for what there is not
     # The lake is ours before anything is fetched: a second demo at once is told so at its start.
     with hold(lake, "make demo"):
         source = config.data or str(_pairs(out / "data"))

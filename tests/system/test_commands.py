@@ -1,4 +1,4 @@
-"""Every command helps, refuses what it cannot do in one line, and answers questions with the right values."""
+"""Every command helps, and refuses in one line what it cannot do."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from demo.run import main as demo
 from jobs import (
     dedup_pairs,
     describe_images,
@@ -178,6 +179,12 @@ def test_a_source_that_is_not_there_leaves_no_lake(name: str, tmp_path: Path) ->
     said = call(main_of(name), "--lake", tmp_path / "lake", "--source", tmp_path / "gone")
     assert said.error == f"error: no such folder: '{tmp_path}/gone'"
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_demo_of_what_is_not_there_leaves_no_folder(tmp_path: Path) -> None:
+    said = call(demo, "--data", tmp_path / "gone", "--out", tmp_path / "out")
+    assert said.error == f"error: no such folder: '{tmp_path}/gone'"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
