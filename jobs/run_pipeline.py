@@ -93,7 +93,7 @@ def steps(lake: Lake, config: Config) -> Sequence[Step]:
         Step("measure_pairs", lambda: measure_pairs.JOB.run(lake, measure_pairs.Config(root))),
         Step("dedup_pairs", lambda: dedup_pairs.JOB.run(lake, dedup_pairs.Config(root))),
         Step("select_pairs", lambda: select_pairs.JOB.run(lake, select_pairs.Config(root))),
-        Step("describe_images", lambda: describe_images.JOB.run(lake, describe_images.Config(root))),
+        Step("describe_images", lambda: describe_images.JOB.run(lake, describe_images.Config(lake=root))),
         Step("build_vocabulary", lambda: build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
         Step("publish_gold", lambda: publish_gold.JOB.run(lake, publish)),
         Step("release_training", lambda: release_training.JOB.run(lake, release)),

@@ -51,7 +51,7 @@ def check_ranges(config: object) -> None:
     for name, hint in get_type_hints(type(config), include_extras=True).items():
         value = getattr(config, name)
         for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, Range) and not note.accepts(value):
+            if isinstance(note, Range) and value is not None and not note.accepts(value):
                 raise BadInput(f"bad --{name.replace('_', '-')} {value}: expected {note.expected}")
 
 

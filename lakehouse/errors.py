@@ -7,6 +7,8 @@ LakehouseError
 ├── LakeInUse         another job holds the local lake
 ├── JoinAuditFailed   a join lost, doubled or shifted rows
 ├── UnknownModel      a model URI that nothing answers to
+├── ModelFailed       a model or its server that cannot answer anything: wrong key, unreachable, blind
+├── BudgetReached     there is no room in the budget for another request
 ├── MissingPart       Java, a jar or an optional package is not there
 └── StreamError       the trainer's side: releases, mixes, corrupt rows over quota
 """
@@ -38,6 +40,14 @@ class JoinAuditFailed(LakehouseError):
 
 class UnknownModel(LakehouseError):
     """A model URI that nothing answers to."""
+
+
+class ModelFailed(LakehouseError):
+    """A model or its server that cannot answer anything: asking on would be of no use."""
+
+
+class BudgetReached(LakehouseError):
+    """There is no room in the budget for another request."""
 
 
 class MissingPart(LakehouseError):

@@ -1,5 +1,6 @@
 """A Spark job as a command: parse, lock, connect, do, record."""
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,7 @@ class Job(Generic[C]):
 
     def _do(self, lake: Lake, config: C) -> Counts:
         run = Run(self.name, new_run_id(self.name), config)
-        own = replace(lake, run_id=run.run_id, touched=set(), written=set())
+        own = replace(lake, run_id=run.run_id, touched=set(), written=set(), costs=[])
         try:
             counts = self.body(own, config)
         except Exception as error:
@@ -73,7 +74,7 @@ class Job(Generic[C]):
 def _record(run: Run, lake: Lake, table: Table, *, counts: Counts, error: str | None = None) -> None:
     touched = [lake.tables[name] for name in sorted(lake.touched)]
     versions = {one.name: lake.version(one) for one in touched if lake.exists(one)}
-    values = run.row(counts=counts, versions=versions, error=error)
+    values = run.row(counts=counts, versions=versions, cost_usd=math.fsum(lake.costs), error=error)
     schema = ", ".join(f"`{column.name}` {column.type}" for column in table.columns)
     row = tuple(values[column.name] for column in table.columns)
     lake.append(table, lake.spark.createDataFrame([row], schema))

@@ -35,7 +35,8 @@ class Txn:
 class Lake:
     """Tables by name under one root, for one run.
 
-    ``touched`` collects the names of tables that were read or written, ``written`` those that a row went into.
+    ``touched`` collects the names of tables that were read or written, ``written`` those that a row went into, and
+    ``costs`` what was paid to models, in US dollars.
     """
 
     root: str
@@ -44,6 +45,7 @@ class Lake:
     run_id: str
     touched: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
+    costs: list[float] = field(default_factory=list)
 
     def path(self, table: Table) -> str:
         """Return where ``table`` lies: ``<root>/<layer>/<name>``."""
@@ -51,8 +53,7 @@ class Lake:
 
     def checkpoint(self, name: str, *settings: str) -> str:
         """Return where the stream called ``name`` keeps its place: under other ``settings`` it has another."""
-        told_apart = [hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]] if settings else []
-        return "-".join([f"{self.root}/_checkpoints/{name}", *told_apart])
+        return place(f"{self.root}/_checkpoints", name, *settings)
 
     def setting(self, name: str) -> str | None:
         """Return the line that is kept under ``name``; None where there is none."""
@@ -204,6 +205,12 @@ class Lake:
         if mismatch is not None:
             raise mismatch
         return rows.select(*table.column_names)
+
+
+def place(folder: str, name: str, *settings: str) -> str:
+    """Return where what is called ``name`` lies in ``folder``: under other ``settings`` it has another place."""
+    told_apart = [hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]] if settings else []
+    return "-".join([f"{folder}/{name}", *told_apart])
 
 
 def open_lake(root: str, *, spark: SparkSession, tables: Iterable[Table], run_id: str) -> Lake:

@@ -1,10 +1,16 @@
-"""The ledger: every model answer is kept under a key of all that could change it, and asked for once."""
+"""The ledger: every model answer is kept under a key of all that could change it, and asked for once.
 
-from collections.abc import Callable
+An answer goes from the server into the journal, and from there, batch by batch, into the ledger. What the journal of a
+run that died still holds is carried over before anything is asked again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lakehouse.journal import journal_files, open_journal, read_records, remove_files
 from lakehouse.lake import Lake, Txn
 from lakehouse.table import Table
 
@@ -22,13 +28,52 @@ def request_key(*columns: str, **settings: str) -> Column:
     return F.sha2(F.to_json(F.struct(*fields)), 256)
 
 
-def unanswered(lake: Lake, ledger: Table, requests: DataFrame) -> DataFrame:
-    """Return the ``requests`` without an answer in ``ledger``; only keys travel."""
-    answers = lake.read(ledger).where(F.col("status") == "answered").select("request_key")
-    known = answers.join(F.broadcast(requests.select("request_key")), on="request_key", how="left_semi")
-    return requests.join(F.broadcast(known), on="request_key", how="left_anti")
+@dataclass(frozen=True)
+class Ledger:
+    """The table of answers, and the folder of the journal that stands before it."""
+
+    lake: Lake
+    table: Table
+    journal: str
+
+    def unanswered(self, requests: DataFrame) -> DataFrame:
+        """Return the ``requests`` that the table says nothing final about; only keys travel."""
+        answers = self.lake.read(self.table).where(F.col("status") != "missed").select("request_key")
+        known = answers.join(F.broadcast(requests.select("request_key")), on="request_key", how="left_semi")
+        return requests.join(F.broadcast(known), on="request_key", how="left_anti")
+
+    def ask_once(self, requests: DataFrame, ask: Ask, *, txn: Txn | None) -> None:
+        """Ask for what is not answered yet and append the answers: the one action, as Spark may run a plan again."""
+        self.lake.append(self.table, ask(self.unanswered(requests)), txn=txn)
+        remove_files(journal_files(self.journal))
+
+    def recover(self, read: Callable[[DataFrame], DataFrame]) -> int:
+        """Carry over what the journal of a run that died holds, and return how many answers that were.
+
+        ``read`` makes rows of the ledger from rows that name a ``file`` of the journal.
+        """
+        files = journal_files(self.journal)
+        if not files:
+            return 0
+        named = self.lake.spark.createDataFrame([(file,) for file in files], "file STRING").repartition(len(files))
+        answers = self.unanswered(read(named).dropDuplicates(["request_key"]))
+        before = self.lake.read(self.table).count()
+        self.lake.append(self.table, answers)
+        self._keep_begun(files)
+        remove_files(files)
+        return self.lake.read(self.table).count() - before
+
+    def _keep_begun(self, files: tuple[str, ...]) -> None:
+        """Write anew what was paid for and did not come to an end: few records, as many as were in flight."""
+        begun = {record["request_key"]: record for record in _of_kind("unreadable", files)}
+        for record in _of_kind("answer", files):
+            begun.pop(record["request_key"], None)
+        if begun:
+            journal = open_journal(self.journal)
+            for record in begun.values():
+                journal.write(record)
+            journal.close()
 
 
-def ask_once(lake: Lake, ledger: Table, requests: DataFrame, ask: Ask, *, txn: Txn) -> None:
-    """Ask for what is not answered yet and append the answers: the one action, as Spark may evaluate a plan again."""
-    lake.append(ledger, ask(unanswered(lake, ledger, requests)), txn=txn)
+def _of_kind(kind: str, files: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    return (record for record in read_records(files) if record["kind"] == kind)

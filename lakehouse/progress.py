@@ -1,8 +1,13 @@
 """Tell a person at the console how far a job is: rows, rate, and time left."""
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from lakehouse.governor import Governor
 
 
 @dataclass
@@ -35,3 +40,30 @@ class Progress:
         if self.total and 0 < self.rows < self.total:
             parts.append(f"{(self.total - self.rows) / rate:,.0f} s left")
         return ", ".join(parts)
+
+
+@contextmanager
+def watch(job: str, governor: Governor, *, every: float = 5.0) -> Iterator[None]:
+    """Say inside the block, every so many seconds, how many answers came, how fast, and what they have cost."""
+    ended = threading.Event()
+
+    def report() -> None:
+        progress, started = Progress(job, unit="answers"), time.monotonic()
+        while not ended.wait(every):
+            if governor.answered > progress.rows:
+                progress.rows = governor.answered
+                line = progress.line(time.monotonic() - started)
+                print(f"{line}{_bill(governor)}", file=sys.stderr, flush=True)
+
+    thread = threading.Thread(target=report, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _bill(governor: Governor) -> str:
+    budget, spent = governor.limits.budget_usd, governor.spent.usd
+    return f", ${spent:,.2f}" + (f" of ${budget:,.2f}" if budget else "") if spent or budget else ""

@@ -27,7 +27,12 @@ class Run:
     started: float = field(default_factory=time.monotonic)
 
     def row(
-        self, *, counts: Mapping[str, int], versions: Mapping[str, int], error: str | None = None
+        self,
+        *,
+        counts: Mapping[str, int],
+        versions: Mapping[str, int],
+        cost_usd: float = 0.0,
+        error: str | None = None,
     ) -> dict[str, Any]:
         """Return the row of ops.runs for this run, ended now."""
         return {
@@ -41,5 +46,5 @@ class Run:
             "versions": dict(versions),
             "started_at": self.started_at,
             "seconds": time.monotonic() - self.started,
-            "cost_usd": 0.0,
+            "cost_usd": cost_usd,
         }

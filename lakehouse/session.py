@@ -111,6 +111,16 @@ def row_groups_of(session: SparkSession, rows: int) -> Iterator[None]:
         session.conf.unset(key)
 
 
+def task_slots(session: SparkSession) -> int:
+    """Return how many tasks run at one time."""
+    return max(1, int(session.sparkContext.defaultParallelism))
+
+
+def driver_host(session: SparkSession) -> str:
+    """Return the address at which executors reach the driver."""
+    return str(session.conf.get("spark.driver.host"))
+
+
 def check_java() -> None:
     """Raise MissingPart, with what to install, unless Java 17 or newer answers."""
     java = _java()

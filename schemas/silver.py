@@ -130,20 +130,25 @@ RESPONSES = Table(
     cluster_by=("model", "prompt_hash", "request_key"),
     statistics=("sample_id", "status", "asked_at"),
     checks={
-        "has_a_known_status": "status IN ('answered', 'failed')",
+        "has_a_known_status": "status IN ('answered', 'failed', 'missed')",
         "is_an_answer_or_a_reason": "(status = 'answered') = (reason IS NULL)",
     },
     columns=(
         Column("request_key", "STRING", "SHA-256, in hex, of canonical JSON of everything that can change the answer"),
         _SAMPLE_ID,
-        Column("task", "STRING", "What was asked for: describe"),
+        Column("task", "STRING", "What was asked for: describe, ..."),
         Column("model", "STRING", "Model URI"),
         Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
         Column("prompt", "STRING", "Name of the prompt file"),
         Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
-        Column("status", "STRING", "answered or failed"),
+        Column("status", "STRING", "answered; failed for good; or missed: no server answered, the next run asks again"),
         Column("reason", "STRING", "Why there is no answer, from the closed list", nullable=True),
+        Column("detail", "STRING", "What exactly was wrong, for people", nullable=True),
         Column("answer", "STRING", "The model's text as it came, capped at 64 KiB", nullable=True),
+        Column(
+            "reply", "VARIANT", "The server's whole reply where it is JSON: reply:usage.total_tokens", nullable=True
+        ),
+        Column("raw", "STRING", "The server's reply, capped at 16 KiB, where it is no JSON", nullable=True),
         Column("input_tokens", "BIGINT", "Tokens read, if the model counts them", nullable=True),
         Column("output_tokens", "BIGINT", "Tokens written, if the model counts them", nullable=True),
         Column("cost_usd", "DOUBLE", "What the answer cost, in US dollars"),

@@ -56,7 +56,7 @@ def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
         "measure_pairs": dict(measure_pairs.JOB.run(lake, measure_pairs.Config(root))),
         "dedup_pairs": dict(dedup_pairs.JOB.run(lake, dedup_pairs.Config(root))),
         "select_pairs": dict(select_pairs.JOB.run(lake, select_pairs.Config(root))),
-        "describe_images": dict(describe_images.JOB.run(lake, describe_images.Config(root))),
+        "describe_images": dict(describe_images.JOB.run(lake, describe_images.Config(lake=root))),
         "build_vocabulary": dict(build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
         "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, **_PUBLISHED))),
         "release_training": dict(release_training.JOB.run(lake, release_training.Config(root))),

@@ -1,18 +1,26 @@
-"""Ask a model about a batch of samples: Arrow in, one answer a row out, ready for the ledger."""
+"""Ask a model about samples: Arrow in, one answer a row out, ready for the ledger; each in the journal before that."""
 
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
 
-from udfs.models import Describer, Reply, Request, load
+from lakehouse.governor import Address
+from lakehouse.journal import Journal, journal_files, open_journal, read_records
+from udfs.models import Desk, Reply, Request, load
 from udfs.prompts import Prompt
+from udfs.tasks import TASKS
 
 MAX_ANSWER = 64 * 1024
 """How much of an answer is kept, in characters."""
 
-_INPUTS: Final = ("sample_id", "image_id", "alt_text", "web_tags", "colours", "width", "height")
+_BATCH_ROWS = 256
+_BATCH_SECONDS = 0.2
+"""Answers leave in batches this large, or after so long: each batch is one wait for the disk."""
 
 ANSWER_SCHEMA: Final = pa.schema(
     {
@@ -20,7 +28,9 @@ ANSWER_SCHEMA: Final = pa.schema(
         "sample_id": pa.string(),
         "status": pa.string(),
         "reason": pa.string(),
+        "detail": pa.string(),
         "answer": pa.string(),
+        "raw": pa.string(),
         "input_tokens": pa.int64(),
         "output_tokens": pa.int64(),
         "cost_usd": pa.float64(),
@@ -31,43 +41,131 @@ ANSWER_SCHEMA: Final = pa.schema(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked about every sample, by whom, and where the answers are kept until the ledger has them."""
+
+    model: str
+    prompt: str
+    """The text of the prompt file."""
+    task: str
+    journal: str
+    """Folder of the journal."""
+    limits: Address | None = None
+    """Where leave to send is asked for."""
+
+
 def author_of(model: str, prompt: Prompt) -> dict[str, str]:
     """Return who writes where ``model`` answers to ``prompt``, by the names of columns: another writes other texts."""
-    return {"model": model, "revision": load(model).revision, "prompt_hash": prompt.sha256}
-
-
-def ask(batches: Iterable[pa.RecordBatch], *, model: str, prompt: str) -> Iterator[pa.RecordBatch]:
-    """Yield the answers of ``model`` to ``batches`` of requests, one row a request, in order.
-
-    ``batches`` hold ``request_key``, the columns of a sample and, where the model looks at it, ``image``.
-    """
     describer = load(model)
+    return {"model": describer.identity, "revision": describer.revision, "prompt_hash": prompt.sha256}
+
+
+def ask(batches: Iterable[pa.RecordBatch], question: Question) -> Iterator[pa.RecordBatch]:
+    """Yield one answer for each request in ``batches``, in any order.
+
+    ``batches`` hold ``request_key``, the columns of a sample and, where the model looks at it, ``image``. What the
+    journal has an answer to, from an earlier try of the same rows, is not asked.
+    """
+    found = _Found.in_folder(question.journal)
+    journal = open_journal(question.journal)
+    rows = _Rows(journal)
+    desk = Desk(
+        task=TASKS[question.task],
+        prompt=question.prompt,
+        record=rows.record,
+        note=journal.write,
+        begun=found.begun,
+        limits=question.limits,
+    )
+    try:
+        for _ in load(question.model).describe(_unanswered(batches, found, rows), desk):
+            if rows.is_due:
+                yield rows.take()
+        yield rows.take()
+    finally:
+        journal.close()
+
+
+def read_journal(files: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the answers in ``files`` of a journal, as the ledger takes them."""
+    rows: list[dict[str, Any]] = []
+    for record in read_records(files):
+        if record["kind"] == "answer" and record["status"] != "missed":
+            rows.append(_from_record(record))
+        if len(rows) >= _BATCH_ROWS:
+            yield _batch(rows)
+            rows = []
+    yield _batch(rows)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the journal holds of an earlier try, by request key."""
+
+    answers: Mapping[str, Mapping[str, Any]]
+    begun: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def in_folder(cls, folder: str) -> "_Found":
+        kinds: dict[str, dict[str, Mapping[str, Any]]] = {"answer": {}, "unreadable": {}, "intent": {}}
+        for record in read_records(journal_files(folder)):
+            kinds[record["kind"]][record["request_key"]] = record
+        return cls(kinds["answer"], kinds["unreadable"])
+
+
+@dataclass
+class _Rows:
+    """Answers on their way: written down when they come, handed on in batches once they are on disk."""
+
+    journal: Journal
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _since: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def record(self, request: Request, reply: Reply) -> None:
+        row = _row(request, reply)
+        self.journal.write({"kind": "answer", **row, "asked_at": row["asked_at"].isoformat()})
+        with self._lock:
+            self._rows.append(row)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._rows.append(_from_record(record))
+
+    @property
+    def is_due(self) -> bool:
+        return len(self._rows) >= _BATCH_ROWS or time.monotonic() - self._since >= _BATCH_SECONDS
+
+    def take(self) -> pa.RecordBatch:
+        with self._lock:
+            rows, self._rows, self._since = self._rows, [], time.monotonic()
+        self.journal.keep()
+        return _batch(rows)
+
+
+def _unanswered(batches: Iterable[pa.RecordBatch], found: _Found, rows: _Rows) -> Iterator[Request]:
     for batch in batches:
-        yield _answers(describer, batch, prompt)
+        images = batch["image"] if "image" in batch.schema.names else None
+        plain = batch.drop_columns(["image"]) if images is not None else batch
+        for place, row in enumerate(plain.to_pylist()):
+            if (record := found.answers.get(row["request_key"])) is not None:
+                rows.add(record)
+                continue
+            tags, colours = tuple(row.pop("web_tags")), tuple(row.pop("colours"))
+            image = images[place].as_py() if images is not None else None
+            yield Request(image=image, web_tags=tags, colours=colours, **row)
 
 
-def _answers(describer: Describer, batch: pa.RecordBatch, prompt: str) -> pa.RecordBatch:
-    keys = batch["request_key"].to_pylist()
-    requests = [_request(row, prompt) for row in batch.drop_columns(["request_key"]).to_pylist()]
-    replies = describer.describe(requests)
-    if len(replies) != len(requests):
-        raise ValueError(f"the model gave {len(replies)} replies to {len(requests)} requests: expected one each")
-    rows = [_row(key, request, reply) for key, request, reply in zip(keys, requests, replies, strict=True)]
-    return pa.RecordBatch.from_pylist(rows, schema=ANSWER_SCHEMA)
-
-
-def _request(row: dict[str, Any], prompt: str) -> Request:
-    tags, colours = tuple(row.pop("web_tags")), tuple(row.pop("colours"))
-    return Request(prompt=prompt, web_tags=tags, colours=colours, **row)
-
-
-def _row(key: str, request: Request, reply: Reply) -> dict[str, Any]:
+def _row(request: Request, reply: Reply) -> dict[str, Any]:
     return {
-        "request_key": key,
+        "request_key": request.request_key,
         "sample_id": request.sample_id,
-        "status": "answered" if reply.reason is None else "failed",
+        "status": reply.status,
         "reason": reply.reason,
-        "answer": None if reply.answer is None else _storable(reply.answer),
+        "detail": _storable(reply.detail),
+        "answer": _storable(reply.answer),
+        "raw": _storable(reply.raw),
         "input_tokens": reply.input_tokens,
         "output_tokens": reply.output_tokens,
         "cost_usd": reply.cost_usd,
@@ -77,6 +175,14 @@ def _row(key: str, request: Request, reply: Reply) -> dict[str, Any]:
     }
 
 
-def _storable(answer: str) -> str:
+def _from_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "asked_at": datetime.fromisoformat(record["asked_at"])}
+
+
+def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(rows, schema=ANSWER_SCHEMA)
+
+
+def _storable(text: str | None) -> str | None:
     # One lone surrogate in one answer would fail the whole Arrow batch, and with it the job.
-    return answer[:MAX_ANSWER].encode("utf-8", "replace").decode()
+    return None if text is None else text[:MAX_ANSWER].encode("utf-8", "replace").decode()

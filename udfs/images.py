@@ -4,6 +4,7 @@ For bytes that ``udfs.image_check`` has passed. Everything here is deterministic
 """
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -71,6 +72,17 @@ def padded_jpeg(data: bytes, *, side: int, quality: int = 90) -> bytes:
     resized = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     square.paste(resized, ((side - size[0]) // 2, (side - size[1]) // 2))
     return _jpeg(square, quality)
+
+
+def smaller_jpeg(data: bytes, *, max_pixels: int, quality: int = 90) -> bytes:
+    """Return the whole image, in its own aspect, as a JPEG of at most ``max_pixels``. Raises UnreadableImage."""
+    with readable(data) as image:
+        scale = min(1.0, math.sqrt(max_pixels / (image.width * image.height)))
+        pixels = on_white(shrunk(image, max(1, int(1 / (2 * scale)))))
+        size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
+    if (pixels.width > pixels.height) != (size[0] > size[1]):  # turned upright
+        size = size[::-1]
+    return _jpeg(pixels.resize(size, Image.Resampling.BICUBIC), quality)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

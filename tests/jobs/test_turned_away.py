@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 
 def describe(lake: Lake, model: str) -> dict[str, int]:
-    return dict(describe_images.JOB.run(lake, describe_images.Config(lake.root, model=model)))
+    return dict(describe_images.JOB.run(lake, describe_images.Config(lake=lake.root, model=model)))
 
 
 def publish(lake: Lake, model: str) -> dict[str, int]:
@@ -92,7 +92,7 @@ def test_what_is_sound_reaches_the_trainer(lake: Lake, counts: dict[str, dict[st
 
 def test_a_dry_run_tells_failures_from_what_is_to_be_asked(lake: Lake, counts: dict[str, dict[str, int]]) -> None:
     def plan(model: str) -> dict[str, int]:
-        return dict(describe_images.run(lake, describe_images.Config(lake.root, model=model, dry_run=True)))
+        return dict(describe_images.run(lake, describe_images.Config(lake=lake.root, model=model, dry_run=True)))
 
     nothing = {"samples": 2, "answered_already": 0, "failed_before": 0, "requests_to_send": 0}
     assert plan("rules://") == nothing | {"answered_already": 2}

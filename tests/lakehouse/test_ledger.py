@@ -4,11 +4,13 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.describe_images import _INPUTS, requests_of
+from jobs.asking import INPUTS, Asking
+from jobs.describe_images import Config
 from lakehouse.lake import Lake, Txn
-from lakehouse.ledger import request_key, unanswered
+from lakehouse.ledger import Ledger, request_key
 from schemas.silver import RESPONSES
 from udfs.prompts import read_prompt
+from udfs.tasks import DESCRIBE
 
 pytestmark = pytest.mark.spark
 
@@ -53,8 +55,12 @@ def test_text_cannot_pass_for_another_field(spark: SparkSession) -> None:
     assert len(set(keys(spark, *quoted))) == 2
 
 
-@pytest.mark.parametrize("column", _INPUTS)
-def test_whatever_a_model_is_told_of_a_sample_is_in_its_key(spark: SparkSession, column: str) -> None:
+def asking(lake: Lake, prompt: str) -> Asking:
+    return Asking(lake, Config(lake=lake.root, prompt=prompt), DESCRIBE, read_prompt(prompt))
+
+
+@pytest.mark.parametrize("column", INPUTS)
+def test_whatever_a_model_is_told_of_a_sample_is_in_its_key(lake: Lake, spark: SparkSession, column: str) -> None:
     sample: dict[str, object] = {
         "sample_id": "s",
         "image_id": "i",
@@ -65,14 +71,14 @@ def test_whatever_a_model_is_told_of_a_sample_is_in_its_key(spark: SparkSession,
     sample |= {"width": 4, "height": 3}
     other: object = {"web_tags": ["u"], "colours": ["blue"], "width": 5, "height": 5}.get(column, "other")
     frame = spark.createDataFrame([sample, sample | {column: other}])
-    made = requests_of(frame, "rules://", read_prompt("hqclip_student")).select("request_key").collect()
+    made = asking(lake, "hqclip_student").requests(frame).select("request_key").collect()
     assert made[0] != made[1]
 
 
-def test_another_prompt_is_another_request(spark: SparkSession) -> None:
+def test_another_prompt_is_another_request(lake: Lake, spark: SparkSession) -> None:
     sample = {"sample_id": "s", "image_id": "i", "alt_text": "a", "web_tags": ["t"], "colours": ["red"]}
     frame = spark.createDataFrame([sample | {"width": 4, "height": 3}])
-    asked = [requests_of(frame, "rules://", read_prompt(name)) for name in ("hqclip_student", "hqclip_teacher")]
+    asked = [asking(lake, name).requests(frame) for name in ("hqclip_student", "hqclip_teacher")]
     assert asked[0].first().request_key != asked[1].first().request_key  # type: ignore[union-attr]
 
 
@@ -83,7 +89,7 @@ def answers(lake: Lake, *rows: tuple[str, str, str | None]) -> None:
     lake.append(RESPONSES, frame.withColumns(rest | {"asked_at": F.current_timestamp()}), txn=Txn("answers", 0))
 
 
-def test_an_answered_request_is_not_asked_again(lake: Lake, spark: SparkSession) -> None:
-    answers(lake, ("k1", "answered", None), ("k2", "failed", "model_error"))
-    requests = spark.createDataFrame([("k1",), ("k2",), ("k3",)], "request_key STRING")
-    assert sorted(row.request_key for row in unanswered(lake, RESPONSES, requests).collect()) == ["k2", "k3"]
+def test_only_what_no_server_answered_is_asked_again(lake: Lake, spark: SparkSession) -> None:
+    answers(lake, ("k1", "answered", None), ("k2", "failed", "model_error"), ("k3", "missed", "timed_out"))
+    requests = spark.createDataFrame([("k1",), ("k2",), ("k3",), ("k4",)], "request_key STRING")
+    assert sorted(row.request_key for row in Ledger(lake, RESPONSES, "").unanswered(requests).collect()) == ["k3", "k4"]

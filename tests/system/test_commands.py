@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 
@@ -90,8 +90,9 @@ def test_help_explains_every_flag(name: str, helps: dict[str, tuple[int, str]]) 
     assert code == 0
     config = import_module(f"jobs.{name}").Config
     assert " ".join((config.__doc__ or "").split()) in " ".join(text.split())
+    hints = get_type_hints(config, include_extras=True)
     for field in fields(config):
-        hint = config.__annotations__[field.name].__metadata__
+        hint = hints[field.name].__metadata__
         flag = field.name if POSITIONAL in hint else f"--{field.name.replace('_', '-')}"
         assert flag in text
         assert " ".join(hint[0].split()) in " ".join(text.split()), f"{name} does not explain {flag}"
@@ -155,9 +156,21 @@ def test_a_lake_that_cannot_be_is_said_before_any_work(place: str, name: str, tm
 @pytest.mark.parametrize(
     ("job", "config", "message"),
     [
-        (describe_images.JOB, describe_images.Config("", model="opnai://x"), "unknown model 'opnai://x': expected one"),
-        (describe_images.JOB, describe_images.Config("", model="rules"), "unknown model 'rules': expected one of "),
-        (describe_images.JOB, describe_images.Config("", prompt="poem"), "no prompt 'poem': expected one of hqclip_"),
+        (
+            describe_images.JOB,
+            describe_images.Config(lake="", model="opnai://x"),
+            "unknown model 'opnai://x': expected one",
+        ),
+        (
+            describe_images.JOB,
+            describe_images.Config(lake="", model="rules"),
+            "unknown model 'rules': expected one of ",
+        ),
+        (
+            describe_images.JOB,
+            describe_images.Config(lake="", prompt="poem"),
+            "no prompt 'poem': expected one of hqclip_",
+        ),
         (dedup_pairs.JOB, dedup_pairs.Config("", max_bits=4), "bad --max-bits 4: expected 0 to 3"),
         (select_pairs.JOB, select_pairs.Config("", selection="../x"), "bad --selection '../x': expected letters"),
         (select_pairs.JOB, select_pairs.Config("", filter="defualt"), "unknown filter 'defualt': expected one of none"),

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from jobs import (
+    asking,
     build_vocabulary,
     dedup_pairs,
     describe_images,
@@ -31,7 +31,7 @@ from schemas.ops import RUNS
 from schemas.silver import RESPONSES, SAMPLES, SELECTIONS
 from tests.jobs.pictures import line_of, picture, write_pairs
 from tests.system.digests import Contents, contents, counts
-from udfs.spark import map_stream
+from udfs.ask import Question, ask
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -121,7 +121,7 @@ def steps(source: Path) -> dict[str, Do]:
         "measure_pairs": lambda lake: measure_pairs.JOB.run(lake, measure_pairs.Config(lake.root)),
         "dedup_pairs": lambda lake: dedup_pairs.JOB.run(lake, dedup_pairs.Config(lake.root)),
         "select_pairs": lambda lake: select_pairs.JOB.run(lake, select_pairs.Config(lake.root)),
-        "describe_images": lambda lake: describe_images.JOB.run(lake, describe_images.Config(lake.root)),
+        "describe_images": lambda lake: describe_images.JOB.run(lake, describe_images.Config(lake=lake.root)),
         "build_vocabulary": lambda lake: build_vocabulary.JOB.run(lake, build_vocabulary.Config(lake.root)),
         "publish_gold": lambda lake: publish_gold.JOB.run(lake, publish_gold.Config(lake.root, pixels=40)),
         "publish_gold again": lambda lake: publish_gold.JOB.run(lake, publish_gold.Config(lake.root, pixels=48)),
@@ -226,36 +226,23 @@ class Desk:
         notes = self.folder / "asked"
         return Counter(notes.read_text().split()) if notes.exists() else Counter()
 
-    @property
-    def fault(self) -> Path:
-        """The file that, while it is there, makes a task fail when its model has answered everything."""
-        return self.folder / "fault"
-
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    made = Desk(tmp_path)
-    notes, fault = tmp_path / "asked", made.fault
-    answer = describe_images.answer
+    notes = tmp_path / "asked"
 
-    def note(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+    def noted(batches: Iterator[pa.RecordBatch], question: Question) -> Iterator[pa.RecordBatch]:
+        for batch in ask(batches, question):
             with notes.open("a") as file:
                 file.write("".join(f"{key}\n" for key in batch["request_key"].to_pylist()))
             yield batch
-        if fault.exists():
-            raise OSError("the task fails when all is answered")
 
-    def noted(requests: DataFrame, **about: Any) -> DataFrame:
-        answers = answer(requests, **about)
-        return map_stream(answers, note, to_arrow_schema(answers.schema, timezone="UTC"))
-
-    monkeypatch.setattr(describe_images, "answer", noted)
-    return made
+    monkeypatch.setattr(asking, "ask", noted)
+    return Desk(tmp_path)
 
 
 def describe(lake: Lake, model: str) -> None:
-    describe_images.JOB.run(lake, describe_images.Config(lake.root, model=model))
+    describe_images.JOB.run(lake, describe_images.Config(lake=lake.root, model=model))
 
 
 @pytest.mark.parametrize("model", ["fake://echo", "fake://fails"])
@@ -269,19 +256,3 @@ def test_what_the_ledger_keeps_is_not_asked_for_again(
     assert set(desk.asked.values()) == {1}
     assert {row["request_key"] for row in read_rows(str(root), RESPONSES)} == set(desk.asked)
     assert len(desk.asked) == len(read_rows(str(root), RESPONSES)) == len(read_rows(str(root), SAMPLES))
-
-
-def test_an_answer_that_was_not_kept_is_asked_for_again(
-    desk: Desk, stages: dict[str, Stage], spark: "SparkSession", tmp_path: Path
-) -> None:
-    """An answer is safe with the commit of its batch, not before: what a failed task was told has to be asked again."""
-    root = shutil.copytree(stages["describe_images"].before, tmp_path / "lake")
-    desk.fault.touch()
-    with pytest.raises(Exception, match="the task fails when all is answered"):
-        describe(fused(root, spark, Fuse()), "fake://echo")
-    assert read_rows(str(root), RESPONSES) == []
-    lost = desk.asked
-    desk.fault.unlink()
-    describe(fused(root, spark, Fuse()), "fake://echo")
-    answered = Counter(row["request_key"] for row in read_rows(str(root), RESPONSES) if row["status"] == "answered")
-    assert answered == desk.asked - lost == Counter(dict.fromkeys(lost, 1))

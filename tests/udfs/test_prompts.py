@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import udfs
 from demo.bundle import bundle
 from lakehouse.errors import BadInput
-from udfs.prompts import check_variables, fill, prompt_names, read_prompt
+from udfs.prompts import check_prompt, fill, prompt_names, read_prompt
 
 _FOLDER = Path(udfs.__file__).parent / "prompts"
 
@@ -40,8 +40,8 @@ def test_an_unknown_prompt_names_those_there_are(name: str) -> None:
 
 
 def test_an_unknown_variable_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"'mine' asks for altext: expected only alt_text, fence, web_tags"):
-        check_variables("mine", 'Say {"a": 1} of {altext} or {alt_text}')
+    with pytest.raises(BadInput, match=r"'mine' asks for altext: expected only image, alt_text, fence, web_tags"):
+        check_prompt("mine", 'Say {"a": 1} of {altext} or {alt_text}')
 
 
 def test_a_placeholder_in_an_alt_text_is_text() -> None:

@@ -10,16 +10,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from udfs.descriptions import Texts, parse_answer
-from udfs.models import Request
+from udfs.models import Desk, Reply, Request
 from udfs.models.concepts import Concept, concept_of, mates_of, plural_of, things
 from udfs.models.facts import subject_of
 from udfs.models.rules import REVISION, RuleDescriber, four_texts
+from udfs.tasks import DESCRIBE
 
 DUCK = Request(
+    request_key="k" * 64,
     sample_id="d" * 64,
     image_id="i" * 64,
     alt_text="Duck (Yellow). Done originally for my daughter's school play",
-    prompt="",
     web_tags=("cartoon", "duck", "bird"),
     colours=("white", "yellow", "orange"),
     width=744,
@@ -45,7 +46,7 @@ _REQUESTS = st.builds(
     sample_id=st.text("0123456789abcdef", min_size=64, max_size=64),
     image_id=st.just("i"),
     alt_text=_ALT_TEXTS,
-    prompt=st.just(""),
+    request_key=st.just("k"),
     web_tags=st.lists(st.text(max_size=30) | _WORDS, max_size=10).map(tuple),
     colours=_COLOURS.map(tuple),
     width=st.integers(1, 5000),
@@ -53,9 +54,13 @@ _REQUESTS = st.builds(
 )
 
 
+def _reply(request: Request) -> Reply:
+    [(_, reply)] = RuleDescriber().describe([request], Desk(task=DESCRIBE, prompt=""))
+    return reply
+
+
 def _described(request: Request) -> Texts:
-    [reply] = RuleDescriber().describe([request])
-    return parse_answer(reply.answer)
+    return parse_answer(_reply(request).answer)
 
 
 @pytest.mark.parametrize("request_", [DUCK, NOISY, SILENT])
@@ -65,7 +70,7 @@ def test_the_answer_passes_the_parser_without_a_repair(request_: Request) -> Non
 
 
 def test_the_answers_of_a_revision_never_change() -> None:
-    answers = [RuleDescriber().describe([replace(DUCK, sample_id=f"{n:064x}")])[0].answer for n in range(50)]
+    answers = [_reply(replace(DUCK, sample_id=f"{n:064x}")).answer for n in range(50)]
     digest = hashlib.sha256("\n".join(map(str, answers)).encode()).hexdigest()
     # If this fails, the answers have changed: raise REVISION, so that the ledger asks again, and note the new digest.
     assert (REVISION, digest[:16]) == ("1", "6adf6fc803df3650")
@@ -142,7 +147,7 @@ def test_an_image_of_which_everything_is_said_has_no_false_texts() -> None:
     everything = " ".join(concept.name for members in things() for concept in members)
     colours = "red blue green yellow black white brown grey orange pink purple beige teal"
     request = replace(SILENT, alt_text=everything, web_tags=tuple(colours.split()))
-    [reply] = RuleDescriber().describe([request])
+    reply = _reply(request)
     assert (reply.answer, reply.reason) == (None, "model_error")
 
 

@@ -1,22 +1,25 @@
-"""Models that describe an image, found by URI: ``load(uri)`` returns something with one method."""
+"""Models that answer about an image, found by URI: ``load(uri)`` returns something with one method."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
 
 from lakehouse.errors import UnknownModel
+from lakehouse.governor import Address
+from lakehouse.limits import Spend
+from udfs.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What a model is told of one sample."""
 
+    request_key: str
+    """Key of the answer in the ledger."""
     sample_id: str
     image_id: str
     alt_text: str
-    prompt: str
-    """The text of the prompt file, placeholders not yet filled: see ``udfs.prompts.fill``."""
     image: bytes | None = None
     """The encoded image; None where the model does not need it."""
     web_tags: tuple[str, ...] = ()
@@ -28,21 +31,59 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a model said to one request: an answer, or the reason why there is none."""
+    """What came of one request: an answer, or the reason why there is none."""
 
     answer: str | None = None
     reason: str | None = None
     """From the closed list in ``udfs.reasons``; None exactly where there is an answer."""
+    detail: str | None = None
+    """What was wrong, for people."""
+    raw: str | None = None
+    """What the server sent, capped; None where the model runs in this process."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float = 0.0
     seconds: float = 0.0
-    """From sending to the whole answer."""
+    """From sending to the whole answer, waits between attempts included."""
     attempts: int = 1
+    is_missed: bool = False
+    """Whether no server answered: it is asked again in the next run."""
+
+    @property
+    def status(self) -> str:
+        """How the ledger calls it: answered, failed, or missed."""
+        if self.reason is None:
+            return "answered"
+        return "missed" if self.is_missed else "failed"
+
+
+Record = Callable[[Mapping[str, Any]], None]
+"""Writes a line into the journal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What a model has before it while it answers."""
+
+    task: Task
+    prompt: str
+    """The text of the prompt file, placeholders not yet filled: see ``udfs.prompts.fill``."""
+    record: Callable[[Request, Reply], None] = lambda request, reply: None
+    """To be called with each reply as soon as it is there, before anything else is done with it; from any thread."""
+    note: Record = lambda record: None
+    """Writes what is under way into the journal."""
+    begun: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By request key: notes of kind ``unreadable`` that a run which died has left, paid for and not yet asked again."""
+    limits: Address | None = None
+    """Where leave to send is asked for; None where nothing is limited."""
 
 
 class Describer(Protocol):
-    """A model that writes the four texts of HQ-CLIP: image and text in, text out."""
+    """A model: requests in, replies out."""
+
+    @property
+    def identity(self) -> str:
+        """The model's URI without what cannot change an answer, such as the host it runs on."""
 
     @property
     def revision(self) -> str:
@@ -52,8 +93,28 @@ class Describer(Protocol):
     def needs_image(self) -> bool:
         """Whether requests must carry the image's bytes."""
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply]:
-        """Return one reply a request, in order; a row that fails is a reply with a reason, never an exception."""
+    @property
+    def has_price(self) -> bool:
+        """Whether it is known what an answer costs."""
+
+    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+        """Return the most that so many requests can come to, whose samples' own texts have ``own_bytes`` in all."""
+
+    def check(self) -> None:
+        """Raise BadInput or ModelFailed, within seconds, if the model cannot answer anything; ask it nothing paid."""
+
+    def describe(self, requests: Iterable[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
+        """Yield each request with its reply, in whatever order they come: a row that fails is a reply with a reason."""
+
+
+def one_by_one(
+    answer: Callable[[Request], Reply], requests: Iterable[Request], desk: Desk
+) -> Iterator[tuple[Request, Reply]]:
+    """Yield each of ``requests`` with its ``answer``, in order: for models that are a plain function."""
+    for request in requests:
+        reply = answer(request)
+        desk.record(request, reply)
+        yield request, reply
 
 
 def load(uri: str) -> Describer:
@@ -85,8 +146,24 @@ def _fake(path: str) -> Describer:
     return FakeDescriber(path)
 
 
+def _chat(scheme: str) -> Callable[[str], Describer]:
+    def read(path: str) -> Describer:
+        from udfs.chat.settings import read_settings
+        from udfs.models.chat import ChatDescriber
+
+        return ChatDescriber(read_settings(scheme, path))
+
+    return read
+
+
 # Functions that import when called: a job that uses the rules must not wait for another model's libraries.
-_LOADERS: Final[Mapping[str, Callable[[str], Describer]]] = {"fake": _fake, "rules": _rules}
+_LOADERS: Final[Mapping[str, Callable[[str], Describer]]] = {
+    "fake": _fake,
+    "openai": _chat("openai"),
+    "openai+http": _chat("openai+http"),
+    "openai+https": _chat("openai+https"),
+    "rules": _rules,
+}
 
 
 def _listed(schemes: Mapping[str, object]) -> str:

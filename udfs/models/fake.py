@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from udfs.models import Reply, Request
+from lakehouse.limits import Spend
+from udfs.models import Desk, Reply, Request, one_by_one
 
 
 def _echo(request: Request) -> Reply:
@@ -45,14 +46,23 @@ class FakeDescriber:
     """A describer whose answers a test can foretell."""
 
     revision = "1"
+    has_price = True
 
     def __init__(self, name: str) -> None:
-        self._answer = ANSWERS[name]
+        self.identity = f"fake://{name}"
         self.needs_image = name == "identity"
+        self._answer = ANSWERS[name]
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply]:
+    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+        """Return nothing: it is free."""
+        return Spend()
+
+    def check(self) -> None:
+        """Do nothing."""
+
+    def describe(self, requests: Iterable[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
         """Return one reply a request, in order."""
-        return [self._answer(request) for request in requests]
+        return one_by_one(self._answer, requests, desk)
 
 
 def _four_texts(long_positive: str, short_positive: list[str], long_negative: str, short_negative: list[str]) -> str:

@@ -8,12 +8,13 @@ as the baseline that a paid model has to beat.
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lakehouse.limits import Spend
 from udfs.alt_text import clean_for_prompt
-from udfs.models import Reply, Request
+from udfs.models import Desk, Reply, Request, one_by_one
 from udfs.models.concepts import concept_of
 from udfs.models.facts import WORD, Facts, facts_of, words_within
 from udfs.models.swaps import Swaps, colourful_first, draw
@@ -58,12 +59,21 @@ class _Layout:
 class RuleDescriber:
     """Describes by rules: free, deterministic, and blind."""
 
+    identity = "rules://"
     revision = REVISION
+    has_price = True
     needs_image = False
 
-    def describe(self, requests: Sequence[Request]) -> list[Reply]:
+    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+        """Return nothing: it is free."""
+        return Spend()
+
+    def check(self) -> None:
+        """Do nothing: rules need nothing."""
+
+    def describe(self, requests: Iterable[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
         """Return one reply a request, in order: a pure function of the request but for its seconds."""
-        return [_reply(request) for request in requests]
+        return one_by_one(_reply, requests, desk)
 
 
 def _reply(request: Request) -> Reply:

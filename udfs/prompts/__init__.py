@@ -14,6 +14,9 @@ from udfs.alt_text import clean_for_prompt
 VARIABLES: Final = ("alt_text", "fence", "web_tags")
 """What a prompt may ask for, in braces."""
 
+IMAGE: Final = "{image}"
+"""Where the image stands in a prompt: what is before it is the same for every sample."""
+
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FENCE_DIGITS = 16
 
@@ -39,15 +42,30 @@ def read_prompt(name: str) -> Prompt:
         raise BadInput(f"no prompt {name!r}: expected one of {', '.join(prompt_names())}")
     content = resources.files(__name__).joinpath(f"{name}.md").read_bytes()
     text = content.decode()
-    check_variables(name, text)
+    check_prompt(name, text)
     return Prompt(name=name, text=text, sha256=hashlib.sha256(content).hexdigest())
 
 
-def check_variables(name: str, text: str) -> None:
-    """Raise BadInput if the prompt ``text``, called ``name``, has a placeholder that nothing fills."""
-    unknown = sorted(set(_PLACEHOLDER.findall(text)) - set(VARIABLES))
+def check_prompt(name: str, text: str) -> None:
+    """Raise BadInput if the prompt ``text``, called ``name``, asks for what nothing fills, or for two images."""
+    unknown = sorted(set(_PLACEHOLDER.findall(text)) - {*VARIABLES, "image"})
     if unknown:
-        raise BadInput(f"prompt {name!r} asks for {', '.join(unknown)}: expected only {', '.join(VARIABLES)}")
+        raise BadInput(f"prompt {name!r} asks for {', '.join(unknown)}: expected only image, {', '.join(VARIABLES)}")
+    instructions, separator, own = text.partition(IMAGE)
+    if IMAGE in own:
+        raise BadInput(f"prompt {name!r} has {IMAGE} twice: expected it once")
+    if separator and _PLACEHOLDER.search(instructions):
+        raise BadInput(f"prompt {name!r} speaks of a sample before {IMAGE}: expected that behind it")
+
+
+def split_prompt(text: str) -> tuple[str, str]:
+    """Return what stands before the image, the same for every sample, and what behind it; all is behind where none is.
+
+    >>> split_prompt("Describe it.{image}Said of it: {alt_text}")
+    ('Describe it.', 'Said of it: {alt_text}')
+    """
+    instructions, separator, own = text.partition(IMAGE)
+    return (instructions.strip(), own.strip()) if separator else ("", text.strip())
 
 
 def fill(text: str, *, sample_id: str, alt_text: str, web_tags: Sequence[str] = ()) -> str:

@@ -1,0 +1,204 @@
+"""What the jobs that ask a model share: their flags, request keys, and one pass over what is new."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.cli import POSITIVE
+from lakehouse.errors import BadInput
+from lakehouse.governor import Governor
+from lakehouse.increments import run_increments
+from lakehouse.joins import holding
+from lakehouse.lake import Lake, Txn, place
+from lakehouse.ledger import Ledger, request_key
+from lakehouse.limits import Limits, Spend
+from lakehouse.outcome import Counts
+from lakehouse.persisted import persisted
+from lakehouse.progress import Progress, watch
+from lakehouse.session import driver_host, task_slots
+from schemas.silver import RESPONSES, SAMPLES
+from udfs.ask import ANSWER_SCHEMA, Question, ask, author_of, read_journal
+from udfs.models import load
+from udfs.prompts import Prompt, read_prompt
+from udfs.spark import StreamFunction, map_stream
+from udfs.tasks import Task
+
+INPUTS = ("image_id", "alt_text", "web_tags", "colours", "width", "height")
+"""What a model may be told of a sample: all of it is part of the request's key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskingConfig:
+    """The flags of a job that asks a model."""
+
+    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
+    model: Annotated[
+        str,
+        "who is asked: rules:// (no model: alt-text, tags and measured facts put into sentences), openai://MODEL, "
+        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), hf://FOLDER",
+    ] = "rules://"
+    prompt: Annotated[str, "name of the prompt file"]
+    max_in_flight: Annotated[int, "most requests that wait for an answer at one time, over all tasks", POSITIVE] = 64
+    requests_per_minute: Annotated[float | None, "most requests a minute, over all tasks", POSITIVE] = None
+    tokens_per_minute: Annotated[float | None, "most tokens a minute, over all tasks", POSITIVE] = None
+    budget_usd: Annotated[float | None, "stop before this run has cost more US dollars", POSITIVE] = None
+    budget_tokens: Annotated[int | None, "stop before this run has used more tokens", POSITIVE] = None
+    budget_requests: Annotated[int | None, "stop before this run has sent more requests", POSITIVE] = None
+    journal: Annotated[str, "folder that every executor can write: answers wait there; by default inside the lake"] = ""
+    batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB", POSITIVE] = 8192
+    dry_run: Annotated[bool, "say how many requests would be sent and what they could cost, and send none"] = False
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the run."""
+        return Limits(
+            in_flight=self.max_in_flight,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            budget_requests=self.budget_requests,
+            budget_tokens=self.budget_tokens,
+            budget_usd=self.budget_usd,
+        )
+
+
+def check_asking(config: AskingConfig) -> None:
+    """Raise a LakehouseError for a prompt or model that there is not, and for a server that cannot answer."""
+    read_prompt(config.prompt)
+    model = load(config.model)
+    if config.budget_usd is not None and not model.has_price:
+        raise BadInput(
+            f"no price is known for {config.model}: name one, such as {config.model}?usd_in=0.15&usd_out=0.6"
+        )
+    if not config.dry_run:
+        model.check()
+
+
+@dataclass(frozen=True)
+class Asking:
+    """One kind of question, put by one run of a job to one model."""
+
+    lake: Lake
+    config: AskingConfig
+    task: Task
+    prompt: Prompt
+
+    @property
+    def author(self) -> dict[str, str]:
+        """Who answers, by the names of columns."""
+        return author_of(self.config.model, self.prompt)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, with the journal of this question."""
+        root = self.config.journal or f"{self.lake.root}/_journal"
+        return Ledger(self.lake, RESPONSES, place(root, self.task.name, *self.author.values()))
+
+    def requests(self, samples: DataFrame) -> DataFrame:
+        """Return what the model is asked about each sample, with the key that the answer will be kept under."""
+        key = request_key(*INPUTS, task=self.task.name, **self.author)
+        image = ("image",) if load(self.config.model).needs_image else ()
+        return samples.select("sample_id", key.alias("request_key"), *INPUTS, *image)
+
+    def ask_about_new(self, job: str) -> Counts:
+        """Ask about the samples that this question was not put about yet; return counts of the answers.
+
+        Where the budget ends it, the answers that were paid for are kept, and the next run goes on behind them.
+        """
+        recovered = self._recover()
+        with Governor(self.config.limits, host=driver_host(self.lake.spark)) as governor:
+            question = Question(
+                model=self.config.model,
+                prompt=self.prompt.text,
+                task=self.task.name,
+                journal=self.ledger.journal,
+                limits=governor.address,
+            )
+            put = partial(self._put, question=question)
+            with watch(f"{job}: asking", governor):
+                try:
+                    self._ask_missed(put)
+                    self._stream(job, put)
+                except Exception:
+                    recovered += self._recover()
+                    if governor.over is None:
+                        raise
+                finally:
+                    self.lake.costs.append(governor.spent.usd)
+        return self._counts(recovered, governor)
+
+    def plan(self) -> Counts:
+        """Return what asking would come to: rows, answers there are, requests to send, and the most they can cost."""
+        requests = self.requests(self.lake.read(SAMPLES)).drop("image")
+        left = self.ledger.unanswered(requests)
+        tried = self.lake.read(RESPONSES).where("status = 'missed'").select("request_key").distinct()
+        missed = left.join(tried, on="request_key", how="left_semi").count()
+        own = F.octet_length("alt_text") + F.octet_length(F.to_json("web_tags"))
+        rows, (asked, own_bytes) = (
+            requests.count(),
+            left.agg(F.count("*"), F.coalesce(F.sum(own), F.lit(0))).collect()[0],
+        )
+        most = load(self.config.model).most(asked, own_bytes, self.prompt.text)
+        counts = {"samples": rows, "answered_already": rows - asked, "missed_before": missed, "requests_to_send": asked}
+        return (
+            counts if most == Spend() else {**counts, "tokens_at_most": most.tokens, "usd_at_most": math.ceil(most.usd)}
+        )
+
+    def _recover(self) -> int:
+        return self.ledger.recover(partial(self._answers, function=_read_files))
+
+    def _counts(self, recovered: int, governor: Governor) -> Counts:
+        counts = {"recovered": recovered} if recovered else {}
+        own = self.lake.read(RESPONSES).where((F.col("run_id") == self.lake.run_id) & (F.col("status") == "missed"))
+        if missed := own.count():
+            counts["missed_until_the_next_run"] = missed
+        if governor.over is not None:
+            left = self.ledger.unanswered(self.requests(self.lake.read(SAMPLES)).drop("image")).count()
+            print(f"note: {governor.over} is used up: run again to go on from here", file=sys.stderr)
+            counts["left_by_the_budget"] = left
+        return counts
+
+    def _ask_missed(self, put: Callable[[DataFrame], DataFrame]) -> None:
+        """Ask again about the samples that no server answered on in an earlier run."""
+        if not self.lake.exists(RESPONSES):
+            return
+        missed = (
+            holding(self.lake.read(RESPONSES).where("status = 'missed'"), self.author).select("sample_id").distinct()
+        )
+        with persisted(missed) as ids:
+            if not ids.isEmpty():
+                samples = self.lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
+                self.ledger.ask_once(self.requests(samples), put, txn=None)
+
+    def _stream(self, job: str, put: Callable[[DataFrame], DataFrame]) -> Counts:
+        def ask_about(batch: DataFrame, txn: Txn) -> Counts:
+            self.ledger.ask_once(self.requests(batch), put, txn=txn)
+            return {"rows": batch.count()}
+
+        samples = self.lake.stream(SAMPLES, batch_bytes=self.config.batch_mb << 20, needs="select_pairs")
+        checkpoint = self.lake.checkpoint(f"{job}/ask", *self.author.values())
+        progress = Progress(f"{job}: asking", total=self.lake.backlog(SAMPLES, checkpoint))
+        return run_increments(samples, ask_about, checkpoint=checkpoint, progress=progress)
+
+    def _put(self, requests: DataFrame, *, question: Question) -> DataFrame:
+        # As many tasks as run at a time: one that ends has its window run dry, and the next would have to fill it anew.
+        slots = requests.coalesce(task_slots(self.lake.spark))
+        return self._answers(slots, function=partial(ask, question=question))
+
+    def _answers(self, rows: DataFrame, *, function: StreamFunction) -> DataFrame:
+        about = {"task": self.task.name, "prompt": self.prompt.name, **self.author}
+        reply = F.expr("try_parse_json(raw)")
+        kept = {"reply": reply, "raw": F.when(reply.isNull(), F.col("raw"))}
+        answers = map_stream(rows, function, ANSWER_SCHEMA)
+        return answers.withColumns({**{name: F.lit(value) for name, value in about.items()}, **kept})
+
+
+def _read_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield from read_journal(batch["file"].to_pylist())

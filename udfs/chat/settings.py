@@ -1,0 +1,154 @@
+"""What a model URI of a chat server says: where, which model, and all that can change an answer."""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from lakehouse.errors import BadInput, UnknownModel
+from udfs.chat.prices import Price, price_of
+
+OPENAI: Final = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatSettings:
+    """A chat model and how it is asked. Everything but where, key, deadline and price can change an answer."""
+
+    scheme: str
+    endpoints: tuple[str, ...]
+    """Base URLs, each with the path that ends before ``/chat/completions``: replicas of one model."""
+    model: str
+    revision: str = ""
+    """Of the weights, if the person who runs the server names one: the server does not say."""
+    temperature: float | None = 0.0
+    """None: the server's own."""
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int = 512
+    structured: str = "json_schema"
+    """How an answer is held to its form: json_schema, json_object, or off."""
+    images: bool = True
+    """Whether the model is shown the image; without, it rewrites what the web says of it."""
+    max_pixels: int = 1_003_520
+    """Images over it are made smaller before they are sent: 1,280 patches of 28 x 28, Qwen2-VL's usual budget."""
+    key_env: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key."""
+    deadline: float = 120.0
+    """Seconds that one answer may take in all, retries included."""
+    price: Price | None = None
+    """None where no price is known."""
+
+    @property
+    def identity(self) -> str:
+        """The URI without what cannot change an answer: moving a server to another host pays for nothing again."""
+        own = {name: getattr(self, name) for name in _OF_THE_ANSWER}
+        query = urlencode({name: _shown(value) for name, value in own.items() if value is not None})
+        return f"{self.scheme}://{self.model}?{query}"
+
+    def key(self) -> str | None:
+        """Return the key, from the environment of whoever asks; None if there is none.
+
+        Raises BadInput where there is none and the server is OpenAI's.
+        """
+        key = os.environ.get(self.key_env, "").strip()
+        if not key and self.scheme == "openai":
+            raise BadInput(f"no key for openai://{self.model}: set {self.key_env} in the environment")
+        return key or None
+
+
+_OF_THE_ANSWER: Final = ("temperature", "top_p", "seed", "max_tokens", "structured", "images", "max_pixels")
+
+
+def _shown(value: Any) -> Any:
+    return ("off", "on")[value] if isinstance(value, bool) else value
+
+
+def _number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(expected) from None
+        if not accepts(value):
+            raise ValueError(expected)
+        return value
+
+    return read
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _temperature(text: str) -> float | None:
+    if text == "default":
+        return None
+    return float(_number(float, lambda value: 0 <= value <= 2, "default, or a number from 0 to 2")(text))
+
+
+_PRICE = _number(float, lambda value: 0 <= value < 1e6, "US dollars per million tokens")
+_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+    "model": str,
+    "revision": str,
+    "temperature": _temperature,
+    "top_p": _number(float, lambda value: 0 < value <= 1, "a number over 0, up to 1"),
+    "seed": _number(int, lambda value: value >= 0, "a whole number"),
+    "max_tokens": _number(int, lambda value: 0 < value <= 1 << 20, "a whole number over 0"),
+    "structured": _one_of("json_schema", "json_object", "off"),
+    "images": lambda text: _one_of("on", "off")(text) == "on",
+    "max_pixels": _number(int, lambda value: value >= 28 * 28, "a whole number, 784 or more"),
+    "key_env": str,
+    "deadline": _number(float, lambda value: 0 < value <= 86_400, "seconds, over 0"),
+    "usd_in": _PRICE,
+    "usd_out": _PRICE,
+}
+"""What may stand behind the question mark of the URI, and how it is read."""
+
+
+def read_settings(scheme: str, path: str) -> ChatSettings:
+    """Return what the URI ``scheme://path`` says; raise UnknownModel for what cannot be meant.
+
+    >>> read_settings("openai+http", "a:8000,b:8000/v1?model=m").endpoints
+    ('http://a:8000/v1', 'http://b:8000/v1')
+    """
+    place, _, query = path.partition("?")
+    values = _values(scheme, path, query)
+    model = values.pop("model", place if scheme == "openai" else "")
+    endpoints = (OPENAI,) if scheme == "openai" else _endpoints(scheme, place)
+    if not model or not all(endpoints):
+        form = "openai://MODEL" if scheme == "openai" else f"{scheme}://HOST:PORT/v1?model=MODEL"
+        raise UnknownModel(f"unknown model {f'{scheme}://{path}'!r}: expected {form}")
+    prices = values.pop("usd_in", None), values.pop("usd_out", None)
+    price = Price(prices[0] or 0.0, prices[1] or 0.0) if prices != (None, None) else price_of(scheme, model)
+    return ChatSettings(scheme=scheme, endpoints=endpoints, model=model, price=price, **values)
+
+
+def _endpoints(scheme: str, place: str) -> tuple[str, ...]:
+    hosts, _, path = place.partition("/")
+    web = scheme.partition("+")[2]
+    return tuple(f"{web}://{host}/{path}".rstrip("/") if host else "" for host in hosts.split(","))
+
+
+def _values(scheme: str, path: str, query: str) -> dict[str, Any]:
+    values = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in _READ:
+            near = difflib.get_close_matches(name, _READ, n=1)
+            guess = f": did you mean {near[0]}?" if near else f": expected one of {', '.join(_READ)}"
+            raise UnknownModel(f"unknown setting {name!r} in {f'{scheme}://{path}'!r}{guess}")
+        try:
+            values[name] = _READ[name](text)
+        except ValueError as error:
+            raise UnknownModel(f"bad {name}={text} in {f'{scheme}://{path}'!r}: expected {error}") from None
+    return values
+
+
+assert set(_READ) - {"usd_in", "usd_out"} <= {field.name for field in fields(ChatSettings)}

@@ -1,0 +1,41 @@
+"""What can be asked about an image: the form of the answer, and what makes one unusable."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from udfs.descriptions import parse_answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One kind of question."""
+
+    name: str
+    schema: Mapping[str, Any] | None
+    """JSON schema of the answer; None for plain text."""
+    complaint: Callable[[str], str | None]
+    """What is wrong with an answer, in words for the model, if it cannot be used; None if it can."""
+
+
+def _four_texts_complaint(answer: str) -> str | None:
+    texts = parse_answer(answer)
+    return None if texts.reason is None else texts.detail or texts.reason
+
+
+def _object(**fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+_TEXT: Final = {"type": "string"}
+_TAGS: Final = {"type": "array", "items": {"type": "string"}}
+
+DESCRIBE: Final = Task(
+    name="describe",
+    schema=_object(long_positive=_TEXT, short_positive=_TAGS, long_negative=_TEXT, short_negative=_TAGS),
+    complaint=_four_texts_complaint,
+)
+"""HQ-CLIP's four texts (section 3 of the paper)."""
+
+TASKS: Final[Mapping[str, Task]] = {task.name: task for task in (DESCRIBE,)}
+"""Task by name: the name is what travels to where it is asked, and stands in the ledger."""
