@@ -62,7 +62,7 @@ class Client:
         self._own = split_prompt(self.desk.prompt)[1]
         key = self.settings.key()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._served_at = time.monotonic()
+        self._failing_since: float | None = None
 
     async def ask(self, request: Request) -> Reply:
         """Return what came of ``request``: always a reply, with a reason where there is no answer.
@@ -174,19 +174,24 @@ class Client:
         self.desk.note({"kind": "unreadable", "request_key": request.request_key, **note})
 
     async def _wait(self, verdict: Busy, asked: _Asked) -> Reply | None:
+        self._give_up(verdict)
         asked.failures += verdict.is_sent and verdict.reason != "server_busy"
         # Full jitter: those that failed at one moment do not come back at one moment.
         wait = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(asked.attempts, 8)))  # noqa: S311 # no secret
         if asked.failures >= _MAX_SENT or asked.left <= wait:
-            if time.monotonic() - self._served_at >= self.settings.deadline:
-                message = f"no server has answered for {self.settings.deadline:g} s; the last said: {verdict.detail}"
-                self.seat.report_fatal(message)
-                raise ModelFailed(message)
             return self._done(asked, reason=verdict.reason, detail=verdict.detail, raw=verdict.raw, is_missed=True)
         if verdict.wait is None:
             asked.left -= wait
             await asyncio.sleep(wait)
         return None
+
+    def _give_up(self, verdict: Busy) -> None:
+        """Raise ModelFailed where no server has answered anything for as long as one answer may take."""
+        since = self._failing_since
+        if since is not None and time.monotonic() - since >= self.settings.deadline:
+            message = f"no server has answered for {self.settings.deadline:g} s; the last said: {verdict.detail}"
+            self.seat.report_fatal(message)
+            raise ModelFailed(message)
 
     async def _endpoint(self, image_id: str) -> Endpoint:
         while True:
@@ -198,13 +203,16 @@ class Client:
 
     def _learn(self, endpoint: Endpoint, verdict: Verdict, seconds: float) -> None:
         now = time.monotonic()
+        is_served = isinstance(verdict, Answered | Failed)
+        self._failing_since = None if is_served else self._failing_since or now - seconds
         match verdict:
             case Busy(reason="server_busy") | Busy(wait=float()):
                 endpoint.served()
                 self.window.refused()
                 if verdict.wait is not None:
                     endpoint.pause(now + verdict.wait)
-                    self._served_at = max(self._served_at, now + verdict.wait)
+                    # It said when it will be back: until then it does not fail.
+                    self._failing_since = now + verdict.wait
                     self.seat.pause(endpoint.url, verdict.wait)
             case Busy():
                 endpoint.failed(now)
@@ -212,7 +220,6 @@ class Client:
                     self.window.refused()
             case Answered() | Failed():
                 endpoint.served()
-                self._served_at = max(self._served_at, now)
                 self.window.answered(seconds)
 
     def _done(self, asked: _Asked, **fields: str | bool | None) -> Reply:

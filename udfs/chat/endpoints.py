@@ -39,8 +39,9 @@ class Endpoint:
         """Count a request without a reply, or with one that says that the server does not work."""
         self.failures += 1
         self.is_tried = False
-        if self.failures >= _FAILURES:
-            self.closed_until = max(self.closed_until, now + self.rest)
+        # Those that were in flight with the failure that opened it say nothing new.
+        if self.failures >= _FAILURES and now >= self.closed_until:
+            self.closed_until = now + self.rest
             self.rest = min(2 * self.rest, _LONGEST_REST)
 
     def pause(self, until: float) -> None:
