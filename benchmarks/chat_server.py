@@ -2,8 +2,8 @@
 
     python -m benchmarks.chat_server --port 8001 --log log.jsonl --latency 1.0 --most 64
 
-It speaks OpenAI's protocol, draws its delays from a log-normal distribution seeded by the request, refuses what is over
-its capacity, and writes down each request when it comes and when it is answered.
+It speaks OpenAI's protocol, draws its delays from an exponential distribution seeded by the request, refuses what is
+over its capacity, and writes down each request that it has answered.
 """
 
 import argparse
@@ -11,20 +11,18 @@ import asyncio
 import base64
 import hashlib
 import json
-import math
 import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-
-SPREAD = 0.4
-"""Sigma of the log-normal delays: the slowest of a hundred takes two and a half times as long as the median."""
 
 
 @dataclass
@@ -32,7 +30,7 @@ class ChatServer:
     """What the server is, and what it has seen."""
 
     latency: float = 0.0
-    """Median delay in seconds."""
+    """Mean delay in seconds."""
     most: int = 1_000_000
     """Requests at one time; the next is refused with 429."""
     key: str | None = None
@@ -73,12 +71,19 @@ class ChatServer:
         status = None
         try:
             await asyncio.sleep(self._delay(asked))
-            response = (self.answer and self.answer(asked)) or web.json_response(completion(asked))
+            response = (self.answer and self.answer(asked)) or self._usual(asked)
             status = response.status
             return response
         finally:
             self.in_flight -= 1
             self._write({"request": asked.digest, "image": asked.image, "began": began, "status": status})
+
+    def _usual(self, asked: "Asked") -> web.Response:
+        """Answer; fail on the images whose SHA-256 the file beside the log, with ``.ill`` behind its name, holds."""
+        ill = Path(f"{self.log}.ill")
+        if self.log is not None and ill.exists() and asked.image in ill.read_text():
+            return refusal(500, "out of order")
+        return web.json_response(completion(asked))
 
     def _write(self, line: dict[str, Any]) -> None:
         line["ended"] = time.time()
@@ -88,9 +93,8 @@ class ChatServer:
                 file.write(json.dumps(line) + "\n")
 
     def _delay(self, asked: "Asked") -> float:
-        if not self.latency:
-            return 0.0
-        return self.latency * math.exp(SPREAD * random.Random(asked.digest).gauss(0, 1))
+        """Return a delay of ``latency`` on average: a sixth of it for the prompt, the rest for the answer."""
+        return self.latency * (1 + 5 * random.Random(asked.digest).expovariate(1)) / 6
 
     def _is_known(self, request: web.Request) -> bool:
         return self.key is None or request.headers.get("Authorization") == f"Bearer {self.key}"
@@ -163,11 +167,8 @@ async def _serve(server: ChatServer, port: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     parent = os.getppid()
     while not ended.is_set() and os.getppid() == parent:  # it ends with whoever started it
-        with_timeout = asyncio.wait_for(ended.wait(), 1)
-        try:
-            await with_timeout
-        except TimeoutError:
-            continue
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), 1)
     await runner.cleanup()
 
 

@@ -1,9 +1,7 @@
-"""How many requests to have in flight: more while the server keeps up, fewer when it slows down or says no."""
+"""How many requests to have in flight: all that are allowed, fewer when the server slows down or says no."""
 
 from dataclasses import dataclass
 
-_START = 16
-"""In flight at first; doubled with every round of answers until something speaks against it."""
 _TOLERANCE = 3.0
 """How many times its best time a server may take before it counts as overloaded: batching makes every answer slower."""
 _SMOOTHING = 0.05
@@ -13,48 +11,44 @@ _SMOOTHING = 0.05
 class Window:
     """Additive increase, multiplicative decrease of the requests in flight, from latencies and refusals.
 
-    ``most`` is this task's share of what is allowed; ``limit`` what the server has shown to bear.
+    ``most`` is this task's share of what is allowed; ``limit`` what the server bears, as far as it has said so.
     """
 
     most: int = 1
-    limit: float = float(_START)
+    limit: float | None = None
+    """None until the server has first shown a limit: whoever allows so many in flight means to have them there."""
     is_proven: bool = False
     """Whether the server has answered anything: the first request goes alone, for what is wrong is often so for all."""
-    _is_starting: bool = True
     _best: float | None = None
-    _mean: float | None = None
+    _mean: float = 0.0
     _since_cut: int = 0
 
     @property
     def size(self) -> int:
         """How many requests may be in flight now, at least one."""
-        return max(1, min(int(self.limit), self.most)) if self.is_proven else 1
-
-    def resize(self, most: int) -> None:
-        """Take another share; the limit follows what the share has kept from being tried."""
-        self.limit = max(self.limit, float(most)) if self.limit >= self.most and not self._is_starting else self.limit
-        self.most = most
+        if not self.is_proven:
+            return 1
+        return max(1, self.most if self.limit is None else min(int(self.limit), self.most))
 
     def answered(self, seconds: float) -> None:
         """Count an answer that took ``seconds``."""
         self.is_proven = True
         self._since_cut += 1
-        self._mean = seconds if self._mean is None else self._mean + _SMOOTHING * (seconds - self._mean)
+        self._mean = seconds if self._best is None else self._mean + _SMOOTHING * (seconds - self._mean)
         self._best = self._mean if self._best is None else min(self._best, self._mean)
-        if self._since_cut > self.limit and self._mean > _TOLERANCE * self._best:
+        if self._since_cut > self.size and self._mean > _TOLERANCE * self._best:
             self._cut(0.9)
-            # What was best may have been an empty server or shorter texts: it is forgotten slowly.
+            # What was best may have been an empty server, or shorter texts: it is forgotten slowly.
             self._best *= 1.1
-        elif self.limit < self.most:
-            self.limit += 1.0 if self._is_starting else 1.0 / self.limit
+        elif self.limit is not None:
+            self.limit = min(self.limit + 1 / self.limit, float(self.most))
 
     def refused(self) -> None:
         """Count an answer that said: too much."""
-        # Once a window: all that were in flight with it will be refused for the same reason.
-        if self._since_cut >= self.limit / 2 or self._is_starting:
+        # Once a window: all that were in flight with it are refused for the same reason.
+        if self.limit is None or self._since_cut >= self.limit / 2:
             self._cut(0.5)
 
     def _cut(self, share: float) -> None:
-        self._is_starting = False
+        self.limit = max(1.0, self.size * share)
         self._since_cut = 0
-        self.limit = max(1.0, min(self.limit, float(self.most)) * share)

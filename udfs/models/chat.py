@@ -134,7 +134,7 @@ class _Crew:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _resize(self, most: int) -> None:
-        self._window.resize(most)
+        self._window.most = most
         self._pump()
 
     def _pump(self) -> None:

@@ -1,0 +1,254 @@
+"""Every answer is paid once and stands on its own row, whatever is killed, refused or changed on the way."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from benchmarks.samples import add_samples
+from jobs import describe_images
+from lakehouse.lake import Lake
+from lakehouse.outcome import Counts
+from lakehouse.small_rows import read_rows
+from schemas.ops import REJECTS, RUNS
+from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES
+from tests.system.said import ROOT, call
+from tests.system.test_killed_runs import kill_once, wait_until
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+ROWS = 40
+
+
+@dataclass
+class Server:
+    """A chat server in a process of its own, which can be killed and started again at the same place."""
+
+    log: Path
+    port: int
+    latency: float
+
+    @property
+    def model(self) -> str:
+        return f"openai+http://127.0.0.1:{self.port}/v1?model=tiny&deadline=60"
+
+    @property
+    def served(self) -> list[dict[str, Any]]:
+        """What it has answered, one entry a request; those whose asker had gone when it was done have no status."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line for line in map(json.loads, lines) if line["status"] == 200]
+
+    def start(self) -> None:
+        flags = ["--port", self.port, "--log", self.log, "--latency", self.latency]
+        command = [sys.executable, "-m", "benchmarks.chat_server", *map(str, flags)]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().startswith("http"), "the server did not start"
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def running(log: Path, *, latency: float) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(log, free.getsockname()[1], latency)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server that answers at once."""
+    with running(tmp_path / "served.jsonl", latency=0.0) as made:
+        yield made
+
+
+@pytest.fixture
+def slow_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that takes about a third of a second for an answer."""
+    with running(tmp_path / "served.jsonl", latency=0.3) as made:
+        yield made
+
+
+@pytest.fixture
+def samples(lake: Lake) -> Lake:
+    add_samples(lake, ROWS, image_bytes=5_000)
+    return lake
+
+
+def describe(lake: Lake, server: Server, **flags: Any) -> Counts:
+    config = describe_images.Config(lake=lake.root, model=server.model, **flags)
+    return describe_images.JOB.run(lake, config)
+
+
+def assert_each_row_has_its_own_answer(lake: Lake, *, rows: int = ROWS) -> None:
+    images = {row["sample_id"]: row["image_id"] for row in read_rows(lake.root, SAMPLES)}
+    described = read_rows(lake.root, DESCRIPTIONS)
+    assert len(described) == rows
+    assert all(row["long_positive"] == f"The image shows {images[row['sample_id']]}." for row in described)
+
+
+def assert_nothing_was_paid_twice(lake: Lake, server: Server, *, in_flight: int) -> None:
+    images = {row["sample_id"]: row["image_id"] for row in read_rows(lake.root, SAMPLES)}
+    answers = [row for row in read_rows(lake.root, RESPONSES) if row["status"] == "answered"]
+    assert len({row["request_key"] for row in answers}) == len(answers) == ROWS
+    kept = {images[row["sample_id"]]: row["asked_at"].timestamp() for row in answers}
+    again = [line for line in server.served if line["began"] > kept[line["image"]]]
+    assert again == []
+    assert len(server.served) <= ROWS + in_flight
+
+
+def test_each_sample_gets_the_answer_about_its_own_image(samples: Lake, server: Server) -> None:
+    assert describe(samples, server) == {"rows": ROWS, "described": ROWS, "rejected": 0}
+    assert_each_row_has_its_own_answer(samples)
+    assert len(server.served) == ROWS
+
+
+def test_a_second_run_asks_nothing(samples: Lake, server: Server) -> None:
+    describe(samples, server)
+    assert not describe(samples, server)
+    assert len(server.served) == ROWS
+
+
+def test_a_dry_run_asks_nothing(samples: Lake, server: Server) -> None:
+    plan = describe(samples, server, dry_run=True)
+    assert plan["requests_to_send"] == ROWS
+    assert plan["tokens_at_most"] > ROWS * 512
+    assert server.served == []
+
+
+def test_only_what_has_changed_is_asked_about(samples: Lake, server: Server) -> None:
+    describe(samples, server)
+    add_samples(samples, 3, image_bytes=5_000, turn=1)
+    assert describe(samples, server)["described"] == 3
+    assert len(server.served) == ROWS + 3
+
+
+def test_going_back_to_an_earlier_prompt_costs_nothing(samples: Lake, server: Server) -> None:
+    for prompt in ("hqclip_student", "hqclip_teacher", "hqclip_student"):
+        describe(samples, server, prompt=prompt)
+    assert len(server.served) == 2 * ROWS
+    assert len(read_rows(samples.root, DESCRIPTIONS)) == 2 * ROWS
+
+
+def test_a_budget_stops_the_run_and_the_next_goes_on_from_there(samples: Lake, server: Server) -> None:
+    first = describe(samples, server, budget_requests=15)
+    assert (first["described"], first["left_by_the_budget"]) == (15, ROWS - 15)
+    assert len(server.served) == 15
+    describe(samples, server)
+    assert_each_row_has_its_own_answer(samples)
+    assert len(server.served) == ROWS
+
+
+def test_what_was_paid_is_in_the_run_log(samples: Lake, server: Server) -> None:
+    server_with_price = Server(server.log, server.port, 0.0)
+    model = f"{server_with_price.model}&usd_in=1&usd_out=2"
+    describe_images.JOB.run(samples, describe_images.Config(lake=samples.root, model=model, budget_usd=100))
+    [run] = read_rows(samples.root, RUNS)
+    paid = sum(row["cost_usd"] for row in read_rows(samples.root, RESPONSES))
+    assert run["cost_usd"] == pytest.approx(paid)
+    assert paid > 0
+
+
+def test_what_no_server_answered_is_asked_again_by_the_next_run(samples: Lake, server: Server) -> None:
+    images = sorted(row["image_id"] for row in read_rows(samples.root, SAMPLES))
+    ill = Path(f"{server.log}.ill")
+    ill.write_text("\n".join(images[:2]))
+    assert describe(samples, server)["missed_until_the_next_run"] == 2
+    ill.unlink()
+    assert describe(samples, server)["described"] == 2
+    assert_each_row_has_its_own_answer(samples)
+    assert read_rows(samples.root, REJECTS) == []
+
+
+def test_a_killed_run_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
+    flags = ("--lake", samples.root, "--model", slow_server.model, "--max-in-flight", 4)
+    kill_once(lambda: len(slow_server.served) >= 12, "describe_images", *flags)
+    done = call(describe_images.JOB.main, *flags)
+    assert done.code == 0, done.err
+    assert "recovered" in done.out
+    assert_nothing_was_paid_twice(samples, slow_server, in_flight=4)
+    assert_each_row_has_its_own_answer(samples)
+
+
+def undisturbed_by(what: Callable[[int], None], samples: Lake, server: Server) -> None:
+    """Run the job, do ``what`` to it (its process is given) when a third is answered, and see that all ends well."""
+    flags = ("--lake", samples.root, "--model", server.model, "--max-in-flight", "4")
+    command = [sys.executable, "-m", "jobs.describe_images", *flags]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        wait_until(lambda: len(server.served) >= ROWS // 3 or run.poll() is not None, seconds=240)
+        what(run.pid)
+        said, _ = run.communicate(timeout=240)
+    assert run.returncode == 0, said
+    assert_nothing_was_paid_twice(samples, server, in_flight=4)
+    assert_each_row_has_its_own_answer(samples)
+
+
+def kill_a_worker(run: int) -> None:
+    workers = [
+        one for one in psutil.Process(run).children(recursive=True) if "pyspark.daemon" in " ".join(one.cmdline())
+    ]
+    # The daemon is the oldest; those that it has forked do the work.
+    os.kill(max(workers, key=lambda one: one.create_time()).pid, signal.SIGKILL)
+
+
+def test_a_killed_worker_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
+    undisturbed_by(kill_a_worker, samples, slow_server)
+
+
+def test_a_server_that_dies_for_a_while_is_waited_for(samples: Lake, slow_server: Server) -> None:
+    def kill_the_server(_: int) -> None:
+        slow_server.kill()
+        time.sleep(1)
+        slow_server.start()
+
+    undisturbed_by(kill_the_server, samples, slow_server)
+
+
+def test_answers_are_counted_once(samples: Lake, server: Server) -> None:
+    describe(samples, server)
+    assert set(Counter(line["image"] for line in server.served).values()) == {1}
+
+
+def test_a_server_that_is_not_there_is_named_before_spark_starts(samples: Lake, server: Server) -> None:
+    server.kill()
+    error = call(describe_images.JOB.main, "--lake", samples.root, "--model", server.model).error
+    assert error.startswith(f"error: no answer from http://127.0.0.1:{server.port}/v1: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--budget-usd", "0"), "bad --budget-usd 0.0: expected more than 0"),
+        (("--max-in-flight", "0"), "bad --max-in-flight 0: expected more than 0"),
+    ],
+)
+def test_a_limit_of_nothing_is_refused(flags: tuple[str, ...], said: str, lake: Lake) -> None:
+    assert call(describe_images.JOB.main, "--lake", lake.root, *flags).refusal.endswith(said)
+
+
+def test_a_budget_in_dollars_needs_a_price(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    add_samples(lake, 2, image_bytes=100)
+    said = call(describe_images.JOB.main, "--lake", lake.root, "--model", "openai://gpt-9", "--budget-usd", "5").error
+    assert (
+        said == "error: no price is known for openai://gpt-9: name one, such as openai://gpt-9?usd_in=0.15&usd_out=0.6"
+    )
