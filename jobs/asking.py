@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.cli import POSITIVE
+from lakehouse.cli import POSITIVE, SHARE
 from lakehouse.errors import BadInput
 from lakehouse.governor import Governor
 from lakehouse.increments import run_increments
@@ -22,7 +22,7 @@ from lakehouse.limits import Limits, Spend
 from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress, watch
-from lakehouse.session import driver_host, task_slots
+from lakehouse.session import driver_host, is_one_machine, task_slots
 from schemas.silver import RESPONSES, SAMPLES
 from udfs.ask import ANSWER_SCHEMA, Question, ask, author_of, read_journal
 from udfs.models import load
@@ -42,7 +42,8 @@ class AskingConfig:
     model: Annotated[
         str,
         "who is asked: rules:// (no model: alt-text, tags and measured facts put into sentences), openai://MODEL, "
-        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), hf://FOLDER",
+        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), hf://FOLDER or "
+        "hf://ID?revision=COMMIT (transformers, inside the tasks, on GPU or CPU)",
     ] = "rules://"
     prompt: Annotated[str, "name of the prompt file"]
     max_in_flight: Annotated[int, "most requests that wait for an answer at one time, over all tasks", POSITIVE] = 64
@@ -51,6 +52,10 @@ class AskingConfig:
     budget_usd: Annotated[float | None, "stop before this run has cost more US dollars", POSITIVE] = None
     budget_tokens: Annotated[int | None, "stop before this run has used more tokens", POSITIVE] = None
     budget_requests: Annotated[int | None, "stop before this run has sent more requests", POSITIVE] = None
+    tasks: Annotated[
+        int | None, "most tasks that ask at one time; hf:// on one machine wants one a GPU (default: all)", POSITIVE
+    ] = None
+    gpus: Annotated[float, "GPUs that one task takes, by stage-level scheduling; 0 asks for none", SHARE] = 0.0
     journal: Annotated[str, "folder that every executor can write: answers wait there; by default inside the lake"] = ""
     batch_mb: Annotated[int, "most image bytes a micro-batch takes in, in MB", POSITIVE] = 8192
     dry_run: Annotated[bool, "say how many requests would be sent and what they could cost, and send none"] = False
@@ -109,8 +114,11 @@ class Asking:
     def ask_about_new(self, job: str) -> Counts:
         """Ask about the samples that this question was not put about yet; return counts of the answers.
 
-        Where the budget ends it, the answers that were paid for are kept, and the next run goes on behind them.
+        Where the budget ends it, the answers that were paid for are kept, and the next run goes on behind them. Raises
+        BadInput where GPUs are asked for and Spark runs on one machine, which assigns none.
         """
+        if self.config.gpus and is_one_machine(self.lake.spark):
+            raise BadInput("--gpus needs a cluster: on one machine each task takes the next GPU, see --tasks")
         recovered = self._recover()
         with Governor(self.config.limits, host=driver_host(self.lake.spark)) as governor:
             question = Question(
@@ -188,14 +196,14 @@ class Asking:
 
     def _put(self, requests: DataFrame, *, question: Question) -> DataFrame:
         # As many tasks as run at a time: one that ends has its window run dry, and the next would have to fill it anew.
-        slots = requests.coalesce(task_slots(self.lake.spark))
-        return self._answers(slots, function=partial(ask, question=question))
+        slots = requests.coalesce(min(task_slots(self.lake.spark), self.config.tasks or sys.maxsize))
+        return self._answers(slots, function=partial(ask, question=question), gpus=self.config.gpus)
 
-    def _answers(self, rows: DataFrame, *, function: StreamFunction) -> DataFrame:
+    def _answers(self, rows: DataFrame, *, function: StreamFunction, gpus: float = 0) -> DataFrame:
         about = {"task": self.task.name, "prompt": self.prompt.name, **self.author}
         reply = F.expr("try_parse_json(raw)")
         kept = {"reply": reply, "raw": F.when(reply.isNull(), F.col("raw"))}
-        answers = map_stream(rows, function, ANSWER_SCHEMA)
+        answers = map_stream(rows, function, ANSWER_SCHEMA, gpus=gpus)
         return answers.withColumns({**{name: F.lit(value) for name, value in about.items()}, **kept})
 
 

@@ -27,6 +27,7 @@ class Range:
 
 POSITIVE = Range(lambda number: 0 < number < math.inf, "more than 0")
 FROM_ZERO = Range(lambda number: 0 <= number < math.inf, "0 or more")
+SHARE = Range(lambda number: 0 <= number <= 1, "a number from 0 to 1")
 
 C = TypeVar("C")
 

@@ -116,6 +116,11 @@ def task_slots(session: SparkSession) -> int:
     return max(1, int(session.sparkContext.defaultParallelism))
 
 
+def is_one_machine(session: SparkSession) -> bool:
+    """Say whether driver and tasks are one process, in which Spark schedules no GPUs."""
+    return re.match(r"local(\[|$)", str(session.conf.get("spark.master"))) is not None
+
+
 def driver_host(session: SparkSession) -> str:
     """Return the address at which executors reach the driver."""
     return str(session.conf.get("spark.driver.host"))

@@ -76,13 +76,18 @@ def padded_jpeg(data: bytes, *, side: int, quality: int = 90) -> bytes:
 
 def smaller_jpeg(data: bytes, *, max_pixels: int, quality: int = 90) -> bytes:
     """Return the whole image, in its own aspect, as a JPEG of at most ``max_pixels``. Raises UnreadableImage."""
+    return _jpeg(smaller_rgb(data, max_pixels=max_pixels), quality)
+
+
+def smaller_rgb(data: bytes, *, max_pixels: int) -> Image.Image:
+    """Return the whole image, in its own aspect and of at most ``max_pixels``, as open_rgb does."""
     with readable(data) as image:
         scale = min(1.0, math.sqrt(max_pixels / (image.width * image.height)))
         pixels = on_white(shrunk(image, max(1, int(1 / (2 * scale)))))
         size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
     if (pixels.width > pixels.height) != (size[0] > size[1]):  # turned upright
         size = size[::-1]
-    return _jpeg(pixels.resize(size, Image.Resampling.BICUBIC), quality)
+    return pixels.resize(size, Image.Resampling.BICUBIC)
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

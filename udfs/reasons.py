@@ -52,6 +52,7 @@ REASONS: Final[dict[str, str]] = {
     "contradicting_tags": "a tag stands in both lists",
     "text_too_long": "a text of the answer is over the limit",
     "unsafe_text": "the answer holds control characters, markup or an address",
+    "out_of_memory": "this row alone is more than the memory of the GPU holds",
     "model_error": "the model failed on this row",
 }
 """Reason to what it means. A reason that is not here is a bug, never a new category by accident."""

@@ -6,7 +6,7 @@ import orjson
 import pybase64
 
 from udfs.chat.settings import ChatSettings
-from udfs.prompts import split_prompt
+from udfs.prompts import second_question, split_prompt
 
 MAX_QUOTED_CHARS: Final = 8_000
 """How much of an unreadable answer is shown to the model that is asked again."""
@@ -38,7 +38,12 @@ class BodyMaker:
         parts += [_text(text), b"]}"]
         if unreadable is not None:
             answer, complaint = unreadable
-            parts += [b",", _message("assistant", answer[:MAX_QUOTED_CHARS]), b",", _message("user", _again(complaint))]
+            parts += [
+                b",",
+                _message("assistant", answer[:MAX_QUOTED_CHARS]),
+                b",",
+                _message("user", second_question(complaint)),
+            ]
         return b"".join([*parts, b"]}"])
 
 
@@ -64,9 +69,3 @@ def _text(text: str) -> bytes:
 
 def _message(role: str, text: str) -> bytes:
     return orjson.dumps({"role": role, "content": text})
-
-
-def _again(complaint: str) -> str:
-    return (
-        f"That answer cannot be used: {complaint}. Answer again, in the form that was asked for and with nothing else."
-    )

@@ -1,14 +1,13 @@
 """What a model URI of a chat server says: where, which model, and all that can change an answer."""
 
-import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from typing import Final
 
 from lakehouse.errors import BadInput, UnknownModel
 from udfs.chat.prices import Price, price_of
+from udfs.uri_settings import Reader, number, on_or_off, one_of, read_query, write_query
 
 OPENAI: Final = "https://api.openai.com/v1"
 
@@ -45,8 +44,7 @@ class ChatSettings:
     def identity(self) -> str:
         """The URI without what cannot change an answer: moving a server to another host pays for nothing again."""
         own = {name: getattr(self, name) for name in _OF_THE_ANSWER}
-        query = urlencode({name: _shown(value) for name, value in own.items() if value is not None})
-        return f"{self.scheme}://{self.model}?{query}"
+        return f"{self.scheme}://{self.model}?{write_query(own)}"
 
     def key(self) -> str | None:
         """Return the key, from the environment of whoever asks; None if there is none.
@@ -62,51 +60,25 @@ class ChatSettings:
 _OF_THE_ANSWER: Final = ("temperature", "top_p", "seed", "max_tokens", "structured", "images", "max_pixels")
 
 
-def _shown(value: Any) -> Any:
-    return ("off", "on")[value] if isinstance(value, bool) else value
-
-
-def _number(kind: Callable[[str], Any], accepts: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise ValueError(expected) from None
-        if not accepts(value):
-            raise ValueError(expected)
-        return value
-
-    return read
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)}")
-        return text
-
-    return read
-
-
 def _temperature(text: str) -> float | None:
     if text == "default":
         return None
-    return float(_number(float, lambda value: 0 <= value <= 2, "default, or a number from 0 to 2")(text))
+    return float(number(float, lambda value: 0 <= value <= 2, "default, or a number from 0 to 2")(text))
 
 
-_PRICE = _number(float, lambda value: 0 <= value < 1e6, "US dollars per million tokens")
-_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+_PRICE = number(float, lambda value: 0 <= value < 1e6, "US dollars per million tokens")
+_READ: Final[Mapping[str, Reader]] = {
     "model": str,
     "revision": str,
     "temperature": _temperature,
-    "top_p": _number(float, lambda value: 0 < value <= 1, "a number over 0, up to 1"),
-    "seed": _number(int, lambda value: value >= 0, "a whole number"),
-    "max_tokens": _number(int, lambda value: 0 < value <= 1 << 20, "a whole number over 0"),
-    "structured": _one_of("json_schema", "json_object", "off"),
-    "images": lambda text: _one_of("on", "off")(text) == "on",
-    "max_pixels": _number(int, lambda value: value >= 28 * 28, "a whole number, 784 or more"),
+    "top_p": number(float, lambda value: 0 < value <= 1, "a number over 0, up to 1"),
+    "seed": number(int, lambda value: value >= 0, "a whole number"),
+    "max_tokens": number(int, lambda value: 0 < value <= 1 << 20, "a whole number over 0"),
+    "structured": one_of("json_schema", "json_object", "off"),
+    "images": on_or_off,
+    "max_pixels": number(int, lambda value: value >= 28 * 28, "a whole number, 784 or more"),
     "key_env": str,
-    "deadline": _number(float, lambda value: 0 < value <= 86_400, "seconds, over 0"),
+    "deadline": number(float, lambda value: 0 < value <= 86_400, "seconds, over 0"),
     "usd_in": _PRICE,
     "usd_out": _PRICE,
 }
@@ -119,8 +91,8 @@ def read_settings(scheme: str, path: str) -> ChatSettings:
     >>> read_settings("openai+http", "a:8000,b:8000/v1?model=m").endpoints
     ('http://a:8000/v1', 'http://b:8000/v1')
     """
-    place, _, query = path.partition("?")
-    values = _values(scheme, path, query)
+    place = path.partition("?")[0]
+    values = read_query(f"{scheme}://{path}", _READ)
     model = values.pop("model", place if scheme == "openai" else "")
     endpoints = (OPENAI,) if scheme == "openai" else _endpoints(scheme, place)
     if not model or not all(endpoints):
@@ -135,20 +107,6 @@ def _endpoints(scheme: str, place: str) -> tuple[str, ...]:
     hosts, _, path = place.partition("/")
     web = scheme.partition("+")[2]
     return tuple(f"{web}://{host}/{path}".rstrip("/") if host else "" for host in hosts.split(","))
-
-
-def _values(scheme: str, path: str, query: str) -> dict[str, Any]:
-    values = {}
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in _READ:
-            near = difflib.get_close_matches(name, _READ, n=1)
-            guess = f": did you mean {near[0]}?" if near else f": expected one of {', '.join(_READ)}"
-            raise UnknownModel(f"unknown setting {name!r} in {f'{scheme}://{path}'!r}{guess}")
-        try:
-            values[name] = _READ[name](text)
-        except ValueError as error:
-            raise UnknownModel(f"bad {name}={text} in {f'{scheme}://{path}'!r}: expected {error}") from None
-    return values
 
 
 assert set(_READ) - {"usd_in", "usd_out"} <= {field.name for field in fields(ChatSettings)}

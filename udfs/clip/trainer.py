@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification
 from udfs.clip.model import TaggedClip
 from udfs.clip.tokenizer import token_ids
+from udfs.devices import has_bfloat16
 
 LARGEST_SCALE: Final = 100.0
 """The logit scale is held at or below this, as CLIP's authors do (section 2.5 of their paper)."""
@@ -192,6 +193,4 @@ def _optimizer(model: TaggedClip, recipe: Recipe) -> torch.optim.Optimizer:
 def _is_bfloat16(precision: str, device: torch.device) -> bool:
     if precision != "auto":
         return precision == "bfloat16"
-    # Without AMX a CPU is no faster in bfloat16. Older versions of torch cannot tell.
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cuda" or bool(capabilities.get("amx_bf16"))
+    return device.type == "cuda" or has_bfloat16(device.type)

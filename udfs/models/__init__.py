@@ -156,9 +156,17 @@ def _chat(scheme: str) -> Callable[[str], Describer]:
     return read
 
 
+def _hf(path: str) -> Describer:
+    from udfs.hf.settings import read_settings
+    from udfs.models.hf import HfDescriber
+
+    return HfDescriber(read_settings(path))
+
+
 # Functions that import when called: a job that uses the rules must not wait for another model's libraries.
 _LOADERS: Final[Mapping[str, Callable[[str], Describer]]] = {
     "fake": _fake,
+    "hf": _hf,
     "openai": _chat("openai"),
     "openai+http": _chat("openai+http"),
     "openai+https": _chat("openai+https"),

@@ -86,5 +86,12 @@ def fill(text: str, *, sample_id: str, alt_text: str, web_tags: Sequence[str] = 
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
+def second_question(complaint: str) -> str:
+    """Return what a model is told whose answer could not be used: ``complaint`` says what was wrong with it."""
+    return (
+        f"That answer cannot be used: {complaint}. Answer again, in the form that was asked for and with nothing else."
+    )
+
+
 def _quoted(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
