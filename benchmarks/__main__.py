@@ -4,7 +4,10 @@ import sys
 from importlib import import_module
 from typing import Final
 
-BENCHMARKS: Final = {"demo": "the demo from nothing, a second time, and with 1 % new pairs"}
+BENCHMARKS: Final = {
+    "demo": "the demo from nothing, a second time, and with 1 % new pairs",
+    "hf_gpu": "a model of transformers on one GPU: images and tokens a second, and how busy the GPU is",
+}
 
 
 def main(argv: list[str]) -> int:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from transformers import LlavaForConditionalGeneration
 
+from benchmarks.llava import write_llava
 from lakehouse.errors import ModelFailed
 from tests.jobs.pictures import picture
-from tests.udfs.hf.llava import write_llava
 from udfs.ask import Question, ask
 from udfs.devices import pick_device, pick_dtype, visible_place
 from udfs.hf.engine import engine_on
@@ -193,6 +193,11 @@ def test_a_processor_without_a_chat_template_is_told_plainly(folder: Path, tmp_p
     assert _said(replies) == _said(_replies(_uri(plain, batch_size=1)))
 
 
+def test_a_model_answers_in_short_numbers_too(folder: Path) -> None:
+    replies = _replies(_uri(folder, dtype="bfloat16"))
+    assert {reply.reason for reply in replies.values()} <= {None, "cut_answer"}
+
+
 def test_two_devices_do_not_share_a_model(folder: Path) -> None:
     settings = read_settings(_uri(folder).removeprefix("hf://"))
     first = engine_on("cpu", settings)
@@ -200,6 +205,10 @@ def test_two_devices_do_not_share_a_model(folder: Path) -> None:
     other = engine_on("meta", settings)
     assert (other.device.type, first.device.type) == ("meta", "cpu")
     assert engine_on("cpu", settings) is not first  # one at a time: the other GPU's memory is free again
+
+
+def test_no_requests_load_no_model() -> None:
+    assert _replies("hf:///nowhere/llava", []) == {}
 
 
 def test_a_folder_that_was_trained_on_is_loaded_anew(folder: Path, tmp_path: Path) -> None:

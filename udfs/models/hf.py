@@ -2,11 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from lakehouse.limits import Spend
 from udfs.hf.settings import HfSettings
 from udfs.hf.weights import check_weights, require_transformers, revision_of
 from udfs.models import Desk, Reply, Request
+
+if TYPE_CHECKING:
+    from udfs.hf.asking import Asker
 
 
 class HfDescriber:
@@ -34,8 +39,14 @@ class HfDescriber:
 
     def describe(self, requests: Iterable[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
         """Yield each request with its reply, a batch after the other; second questions come later."""
+        waiting = iter(requests)
+        first = next(waiting, None)
+        if first is not None:  # a task without rows must not load gigabytes
+            yield from self._asker(desk).replies(chain((first,), waiting))
+
+    def _asker(self, desk: Desk) -> "Asker":
         require_transformers()
         from udfs.hf.asking import Asker
         from udfs.hf.engine import engine_for
 
-        return Asker(engine_for(self.settings), self.settings, desk).replies(requests)
+        return Asker(engine_for(self.settings), self.settings, desk)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.llava import write_llava
 from lakehouse.errors import BadInput, LakehouseError, MissingPart, UnknownModel
-from tests.udfs.hf.llava import write_llava
 from udfs.models import load
 
 FOREIGN = '{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}'
