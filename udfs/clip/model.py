@@ -100,14 +100,19 @@ def save_clip(folder: str | os.PathLike[str], model: TaggedClip, tokenizer: PreT
         os.remove(path)
 
 
+def check_folder(folder: str | os.PathLike[str]) -> None:
+    """Raise BadInput unless there is a model in ``folder``."""
+    if not os.path.isfile(os.path.join(folder, "config.json")):
+        raise BadInput(f"no model in {os.fspath(folder)!r}: expected a folder with config.json and model.safetensors")
+
+
 def load_clip(folder: str | os.PathLike[str]) -> tuple[TaggedClip, PreTrainedTokenizerFast]:
     """Return the model and the tokenizer in ``folder``; safetensors alone, and nothing is fetched.
 
     Raises:
         BadInput: there is no model in ``folder``
     """
-    if not os.path.isfile(os.path.join(folder, "config.json")):
-        raise BadInput(f"no model in {os.fspath(folder)!r}: expected a folder with config.json and model.safetensors")
+    check_folder(folder)
     clip = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     path = os.path.join(folder, _TAG_HEAD)

@@ -1,0 +1,72 @@
+"""A CLIP as a scorer: 100 times the cosine between image and text, as the field's papers print it."""
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from udfs.clip.model import TaggedClip, check_folder, load_clip
+from udfs.clip.retrieval import embed_images, embed_texts
+from udfs.images import UnreadableImage, open_rgb
+
+BATCH = 64
+"""Images that go through the model at a time."""
+
+
+class ClipScorer:
+    """Scores by the checkpoint in a folder, on a GPU where there is one."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder).resolve()
+        check_folder(self._folder)
+
+    @cached_property
+    def _loaded(self) -> tuple[TaggedClip, PreTrainedTokenizerFast]:
+        model, tokenizer = load_clip(self._folder)
+        return model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
+
+    @property
+    def identity(self) -> str:
+        """The folder's own name; where it lies changes no score."""
+        return f"clip://{self._folder.name}"
+
+    @cached_property
+    def revision(self) -> str:
+        """SHA-256, in hex, of the weights."""
+        digest = hashlib.sha256()
+        for file in sorted(self._folder.glob("model*.safetensors")):
+            with file.open("rb") as weights:
+                digest.update(hashlib.file_digest(weights, "sha256").digest())
+        return digest.hexdigest()
+
+    def score(self, images: Sequence[bytes], texts: Sequence[Sequence[str]]) -> list[list[float] | None]:
+        """Return 100 times the cosine of each image with each of its texts; None for an image that cannot be read."""
+        model, tokenizer = self._loaded
+        side = model.clip.config.vision_config.image_size
+        pixels = [_pixels(image, side) for image in images]
+        there = [one for one in pixels if one is not None]
+        seen = embed_images(model, torch.split(torch.stack(there), BATCH) if there else ())
+        read = embed_texts(model, tokenizer, [text for own in texts for text in own])
+        bounds = pairwise(accumulate(map(len, texts), initial=0))
+        features = iter(seen)
+        return [
+            None if one is None else (100 * (read[start:end] @ next(features))).tolist()
+            for one, (start, end) in zip(pixels, bounds, strict=True)
+        ]
+
+
+def _pixels(data: bytes, side: int) -> Tensor | None:
+    """Return uint8 (3, side, side) as ``preprocessor_config.json`` has it: the shorter side resized, the middle cut."""
+    try:
+        image = open_rgb(data, at_least=side)
+    except UnreadableImage:
+        return None
+    square = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
