@@ -112,19 +112,43 @@ RELEASES = Table(
 
 EVALUATIONS = Table(
     name="gold.evaluations",
-    comment="One metric of one checkpoint",
+    comment="One metric of one checkpoint, or of a sample of gold.captions that was audited",
     key=("checkpoint", "name", "dataset", "metric"),
     columns=(
-        Column("checkpoint", "STRING", "SHA-256, in hex, of the checkpoint's weights"),
-        Column("name", "STRING", "Name of the training run, for people"),
-        Column("dataset", "STRING", "What was evaluated: release, split and query text"),
-        Column("metric", "STRING", "text_to_image_r10, image_to_text_r1, ..."),
+        Column(
+            "checkpoint",
+            "STRING",
+            "SHA-256, in hex, of the checkpoint's weights; of an audit, of the sampled ids, answers and image policies",
+        ),
+        Column("name", "STRING", "Name of the training run, for people; audit_captions for an audit"),
+        Column("dataset", "STRING", "What was evaluated: release, split and query text; or rows, and by what scorer"),
+        Column("metric", "STRING", "text_to_image_r10, image_to_text_r1, blind_auc_long, jaccard_long_mean, ..."),
         Column("value", "DOUBLE", "Value of the metric"),
-        Column("n", "BIGINT", "Queries behind the value"),
-        Column("release", "STRING", "Release that the checkpoint was trained on"),
+        Column("n", "BIGINT", "Queries or samples behind the value"),
+        Column("release", "STRING", "Release that the checkpoint was trained on; empty for an audit"),
         Column("evaluated_at", "TIMESTAMP", "When it was measured, UTC"),
         _RUN_ID,
     ),
 )
 
-TABLES = (CAPTIONS, TAGS, TRAINING, RELEASES, EVALUATIONS)
+AUDIT_COUNTS = Table(
+    name="gold.audit_counts",
+    comment="How often a phrase, or a value of some size, stands in the texts of an audited sample",
+    key=("checkpoint", "dataset", "figure", "place", "part"),
+    columns=(
+        Column("checkpoint", "STRING", "As in gold.evaluations"),
+        Column("dataset", "STRING", "As in gold.evaluations"),
+        Column(
+            "figure",
+            "STRING",
+            "giveaway_long or giveaway_short: phrases that tell false texts from true ones; else a histogram",
+        ),
+        Column("place", "INT", "From 1: phrases that tell the most first, bins from the lowest value"),
+        Column("label", "STRING", "The phrase, in lower case; or the value that the bin starts with"),
+        Column("part", "STRING", "positive or negative; or a kind of text: alt_text, long_positive, ..."),
+        Column("n", "BIGINT", "Texts that hold the phrase, or whose value is in the bin"),
+        _RUN_ID,
+    ),
+)
+
+TABLES = (CAPTIONS, TAGS, TRAINING, RELEASES, EVALUATIONS, AUDIT_COUNTS)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from udfs.report.audit import audit_section
 from udfs.report.gallery import gallery_section, rejected_section
 from udfs.report.html import Html, join, tag
 from udfs.report.measures import signals_section, texts_section
@@ -22,6 +23,7 @@ SECTIONS: Final[Sequence[Callable[[Report], Section]]] = (
     texts_section,
     gallery_section,
     rejected_section,
+    audit_section,
     training_section,
     retrieval_section,
     runs_section,

@@ -114,9 +114,28 @@ RELEASES: Final = Query(
 EVALUATIONS: Final = Query(
     """SELECT dataset, name, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n,
     max(evaluated_at) AS evaluated_at
-FROM gold.evaluations
+FROM gold.evaluations WHERE release <> ''
 GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, name, metric LIMIT 400""",
     needs=("gold.evaluations",),
+)
+
+AUDIT: Final = Query(
+    """SELECT dataset, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n,
+    max(evaluated_at) AS evaluated_at
+FROM gold.evaluations WHERE release = ''
+GROUP BY dataset, metric ORDER BY evaluated_at DESC, dataset, metric LIMIT 400""",
+    needs=("gold.evaluations",),
+)
+
+AUDIT_COUNTS: Final = Query(
+    """SELECT c.dataset, c.figure, c.place, c.label, c.part, c.n
+FROM gold.audit_counts c
+JOIN (
+    SELECT dataset, max_by(checkpoint, evaluated_at) AS checkpoint, max(evaluated_at) AS evaluated_at
+    FROM gold.evaluations WHERE release = '' GROUP BY dataset
+) e ON c.dataset = e.dataset AND c.checkpoint = e.checkpoint
+ORDER BY e.evaluated_at DESC, c.dataset, c.figure, c.place, c.part LIMIT 2000""",
+    needs=("gold.audit_counts", "gold.evaluations"),
 )
 
 RUNS: Final = Query(
@@ -170,9 +189,11 @@ QUERIES: Final[Mapping[str, Query]] = {
     "vocabulary": VOCABULARY,
     "releases": RELEASES,
     "evaluations": EVALUATIONS,
+    "audit": AUDIT,
+    "audit_counts": AUDIT_COUNTS,
     "runs": RUNS,
     "answers": ANSWERS,
     "gallery": GALLERY,
     "rejected": REJECTED,
 }
-"""Name of a figure -> the question that it answers. None gives more than a few hundred rows, however large the lake."""
+"""Name of a figure -> the question that it answers. None gives more than 2,000 rows, however large the lake."""

@@ -19,6 +19,7 @@ MADE_BY: Final[Mapping[str, str]] = {
     "gold.tags": "build_vocabulary",
     "gold.releases": "release_training",
     "gold.evaluations": "evaluate_clip",
+    "gold.audit_counts": "audit_captions",
 }
 """Table -> the job that fills it, where one job alone does."""
 

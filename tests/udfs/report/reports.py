@@ -76,6 +76,13 @@ def full(text: str) -> Report:
         "vocabulary": [{"vocabulary": text, "tags": 4}],
         "releases": [_release(text)],
         "evaluations": [_metric(text, f"{way}_r{k}") for way in ("text_to_image", "image_to_text") for k in (1, 5, 10)],
+        "audit": [_metric(text, "blind_auc_long"), _metric(text, "jaccard_long_mean"), *_similarity(f"{text} 2")],
+        "audit_counts": [
+            _tally(text, "giveaway_long", text, "negative"),
+            _tally(text, "giveaway_long", text, "positive"),
+            _tally(text, "jaccard_long", "0.5", "negative"),
+            _tally(f"{text} 2", "similarity", "25", "alt_text"),
+        ],
         "runs": [_run(text, None), _run(text, text)],
         "answers": [_answers(text)],
         "gallery": [published],
@@ -113,6 +120,15 @@ def _release(text: str) -> dict[str, Any]:
 
 def _metric(name: str, metric: str) -> dict[str, Any]:
     return {"dataset": name, "name": name, "metric": metric, "value": 0.25, "n": 90, "evaluated_at": MADE_AT}
+
+
+def _similarity(name: str) -> list[dict[str, Any]]:
+    names = ("coverage", "alt_text_mean", "alt_text_std", "above_long", "gap_long_mean")
+    return [_metric(name, f"similarity_{one}") for one in names]
+
+
+def _tally(dataset: str, figure: str, label: str, part: str) -> dict[str, Any]:
+    return {"dataset": dataset, "figure": figure, "place": 1, "label": label, "part": part, "n": 7}
 
 
 def _run(text: str, error: str | None) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""gold.captions, gold.training -> gold.evaluations: are the captions of any use, judged on a sample?"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Annotated
+
+from pyspark.sql import DataFrame, Row, Window
+from pyspark.sql import functions as F
+
+from lakehouse.cli import POSITIVE
+from lakehouse.errors import BadInput
+from lakehouse.job import Job
+from lakehouse.lake import Lake, Txn
+from lakehouse.outcome import Counts
+from lakehouse.session import task_slots
+from schemas import TABLES
+from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
+from schemas.ops import RUNS
+from udfs.audit import KINDS, Findings, audit_similarity, audit_texts, digest_of
+from udfs.models.scorers import load_scorer
+from udfs.similarity import SIMILARITY_SCHEMA, similarities
+from udfs.spark import map_stream
+
+_SPARE = 20
+"""So many times the sample is looked at to draw it: no stratum of a few per cent is missed."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Audit a sample of the captions: can negatives be told without the image, how hard are they, and do texts fit."""
+
+    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
+    rows: Annotated[int, "rows to sample: all of them come to the driver, texts only", POSITIVE] = 2000
+    scorer: Annotated[
+        str,
+        "who compares texts with images: clip://FOLDER, such as <lake>/_models/NAME of train_clip; none by default",
+    ] = ""
+
+
+def stratified_sample(captions: DataFrame, *, rows: int) -> DataFrame:
+    """Return at most ``rows`` of ``captions``: of each source, and of shorter and longer texts, as many as is its due.
+
+    Those with the lowest ids are drawn. An id is a hash: the same table gives the same rows, a random few of each kind.
+    """
+    share = _SPARE * rows / max(captions.count(), 1)
+    # Of a table that is clustered by id, few files are read; and it is never sorted as a whole.
+    few = captions if share >= 1 else captions.where(F.col("sample_id") < f"{int(share * 16**12):012x}")
+    cuts = few.agg(F.percentile("long_positive_words", F.lit([1 / 3, 2 / 3]))).collect()[0][0] or [0, 0]
+    third = sum((F.col("long_positive_words") > cut).cast("int") for cut in cuts)
+    kind = Window.partitionBy("source", third)
+    place = F.row_number().over(kind.orderBy("sample_id")) / F.count("*").over(kind)
+    return few.withColumn("place", place).orderBy("place", "sample_id").limit(rows).drop("place")
+
+
+def check(config: Config) -> None:
+    """Raise UnknownModel or BadInput for a scorer that there is not."""
+    if config.scorer:
+        load_scorer(config.scorer)
+
+
+def run(lake: Lake, config: Config) -> Counts:
+    """Audit the sample, unless it was audited so before."""
+    if not lake.exists(CAPTIONS):
+        raise BadInput(f"gold.captions is not there yet in {lake.root!r}: run publish_gold first")
+    rows = _sampled(lake, config.rows)
+    if not rows:
+        return {}
+    audited, name = digest_of([row.asDict() for row in rows]), f"gold.captions/{config.rows}"
+    counts = {}
+    if not _is_there(lake, audited, f"{name}/texts"):
+        counts["metrics_of_texts"] = _write(lake, audited, f"{name}/texts", audit_texts([row.asDict() for row in rows]))
+    if config.scorer:
+        counts |= _audit_similarity(lake, audited, name, rows, config.scorer)
+    else:
+        print("note: without --scorer, texts are not compared with images", file=sys.stderr)
+    return {"rows": len(rows), **counts} if counts else {}
+
+
+def _sampled(lake: Lake, rows: int) -> Sequence[Row]:
+    """Return the sample with its texts and, where it is published for trainers, what its image was made by."""
+    columns = ("sample_id", "request_key", "source", "long_positive_words", *KINDS)
+    sample = stratified_sample(lake.read(CAPTIONS).select(*columns), rows=rows)
+    policies = lake.read(TRAINING).select("sample_id", "image_policy")
+    known = policies.join(F.broadcast(sample.select("sample_id")), on="sample_id", how="left_semi")
+    return sample.join(F.broadcast(known), on="sample_id", how="left").collect()
+
+
+def _audit_similarity(lake: Lake, audited: str, name: str, rows: Sequence[Row], uri: str) -> Counts:
+    if not lake.exists(TRAINING):
+        raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
+    scorer = load_scorer(uri)
+    dataset = f"{name}/similarity/{scorer.identity}/{scorer.revision[:12]}"
+    if _is_there(lake, audited, dataset):
+        return {}
+    wanted = lake.spark.createDataFrame(
+        [(row.sample_id, row.request_key) for row in rows], "sample_id STRING, request_key STRING"
+    )
+    scores = [row.asDict() for row in _scores(lake, wanted, uri).collect()]
+    return {
+        "compared": len(scores),
+        "metrics_of_similarity": _write(lake, audited, dataset, audit_similarity(scores, rows=len(rows))),
+    }
+
+
+def _scores(lake: Lake, wanted: DataFrame, uri: str) -> DataFrame:
+    """Return the scores of the pairs ``wanted``: ids travel to the images, and numbers come back."""
+    pairs = lake.read(TRAINING).select("sample_id", "request_key", "image", *KINDS)
+    own = pairs.join(F.broadcast(wanted), on=["sample_id", "request_key"], how="left_semi").drop("request_key")
+    # As many tasks as run at a time: each loads the model.
+    return map_stream(own.coalesce(task_slots(lake.spark)), partial(similarities, uri=uri), SIMILARITY_SCHEMA)
+
+
+def _is_there(lake: Lake, audited: str, dataset: str) -> bool:
+    is_ours = (F.col("checkpoint") == audited) & (F.col("dataset") == dataset)
+    return not lake.read(EVALUATIONS).where(is_ours).isEmpty()
+
+
+def _write(lake: Lake, audited: str, dataset: str, found: Findings) -> int:
+    """Write the counts, then the metrics, which say that the audit was made; return how many metrics."""
+    about = {"checkpoint": F.lit(audited), "dataset": F.lit(dataset)}
+    if found.tallies:
+        schema = "figure STRING, place INT, label STRING, part STRING, n BIGINT"
+        tallies = lake.spark.createDataFrame([tuple(asdict(one).values()) for one in found.tallies], schema)
+        # A run that died behind this line wrote them already.
+        lake.append(AUDIT_COUNTS, tallies.withColumns(about), txn=Txn(f"{JOB.name}/{audited}/{dataset}", 1))
+    metrics = lake.spark.createDataFrame(
+        [tuple(asdict(one).values()) for one in found.metrics], "metric STRING, value DOUBLE, n BIGINT"
+    )
+    told = {"name": F.lit(JOB.name), "release": F.lit(""), "evaluated_at": F.current_timestamp()}
+    lake.append(EVALUATIONS, metrics.withColumns(about | told))
+    return len(found.metrics)
+
+
+JOB = Job("audit_captions", Config, run, TABLES, RUNS, check=check)
+
+if __name__ == "__main__":
+    sys.exit(JOB.main())

@@ -1,0 +1,105 @@
+"""The audit of a small lake: a sample of every kind of row, figures once, and the report can ask for them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from jobs import audit_captions
+from jobs.audit_captions import stratified_sample
+from jobs.report_lakehouse import ask
+from lakehouse.errors import BadInput
+from lakehouse.lake import Lake
+from lakehouse.small_rows import append_rows
+from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
+from tests.jobs.pictures import THINGS
+from tests.lakehouse.stream.lakes import jpeg, sample_id
+from tests.udfs.clip.tiny import TINY
+from udfs.audit import KINDS
+from udfs.report.queries import QUERIES
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+Rows = Sequence[tuple[str, str, int]]
+
+
+def drawn(spark: SparkSession, rows: Rows, *, of: int) -> list[tuple[str, str, int]]:
+    frame = spark.createDataFrame(list(rows), "sample_id STRING, source STRING, long_positive_words INT")
+    return [tuple(row) for row in stratified_sample(frame, rows=of).collect()]
+
+
+def ids(count: int, source: str) -> list[tuple[str, str, int]]:
+    return [(f"{at * 977 % 4096:03x}{source}", source, at % 30) for at in range(count)]
+
+
+def test_each_source_has_its_share_of_the_sample(spark: SparkSession) -> None:
+    rows = [*ids(300, "a"), *ids(100, "b")]
+    sample = drawn(spark, rows, of=40)
+    assert sample == drawn(spark, rows[::-1], of=40)
+    assert len(set(sample)) == 40
+    assert 29 <= sum(source == "a" for _, source, _ in sample) <= 31
+    for low in (0, 10, 20):
+        assert 12 <= sum(low <= words < low + 10 for _, _, words in sample) <= 15
+
+
+def test_a_sample_is_at_most_the_whole(spark: SparkSession) -> None:
+    assert sorted(drawn(spark, ids(5, "a"), of=40)) == sorted(ids(5, "a"))
+    assert drawn(spark, (), of=40) == []
+
+
+def test_a_lake_without_captions_is_told_what_to_run(lake: Lake) -> None:
+    with pytest.raises(BadInput, match=r"gold[.]captions is not there yet in .*: run publish_gold first"):
+        audit_captions.JOB.run(lake, audit_captions.Config(lake.root))
+
+
+def fill(lake: Lake, *, captions: int, training: int) -> None:
+    """Write captions, and the first of them as a trainer reads them: the images of the others could not be read."""
+    rows = [row_of(number) for number in range(captions)]
+    append_rows(lake.root, CAPTIONS, [{name: row[name] for name in CAPTIONS.column_names} for row in rows])
+    trained = [{name: row[name] for name in TRAINING.column_names} for row in rows[:training]]
+    append_rows(lake.root, TRAINING, trained)
+
+
+def row_of(number: int) -> dict[str, Any]:
+    thing, other = THINGS[number % len(THINGS)], THINGS[(number + 1) % len(THINGS)]
+    filled = {c.name: number if c.type == "INT" else "x" for c in (*CAPTIONS.columns, *TRAINING.columns)}
+    texts = {"long_positive": f"A {thing} at the beach.", "long_negative": f"No {other} at the beach."}
+    tags = {"short_positive": [thing, "beach"], "short_negative": [other, "forest"], "web_tags": [], "tag_ids": []}
+    return {**filled, **texts, **tags, "sample_id": sample_id(number), "image": jpeg(number), "alt_text": f"My {thing}"}
+
+
+def audit(lake: Lake, scorer: str = "") -> dict[str, int]:
+    return dict(audit_captions.JOB.run(lake, audit_captions.Config(lake.root, rows=80, scorer=scorer)))
+
+
+def test_an_audit_is_made_once(lake: Lake, tmp_path: Path) -> None:
+    fill(lake, captions=80, training=60)
+    first = audit(lake)
+    metrics = {row.metric: row for row in lake.read(EVALUATIONS).collect()}
+    assert first == {"rows": 80, "metrics_of_texts": len(metrics)}
+    assert (metrics["blind_auc_long"].value, metrics["blind_auc_long"].n) == (1, 80)
+    assert audit(lake) == {}
+
+    scorer = _tiny(tmp_path / "tiny")
+    assert audit(lake, scorer)["compared"] == 60
+    assert audit(lake, scorer) == {}
+    assert lake.version(EVALUATIONS) == 2, "made, and written twice"
+
+    found = {name: ask(lake, QUERIES[name], {}).rows for name in ("audit", "audit_counts", "evaluations")}
+    values = {row["metric"]: row["value"] for row in found["audit"]}
+    assert values["similarity_coverage"] == 60 / 80
+    assert len(found["audit_counts"]) == lake.read(AUDIT_COUNTS).count()
+    assert {row["label"] for row in found["audit_counts"] if row["figure"] == "giveaway_long"} >= {"a", "no"}
+    assert {row["part"] for row in found["audit_counts"] if row["figure"] == "similarity"} == set(KINDS)
+    assert found["evaluations"] == [], "an audit is no checkpoint"
+
+
+def _tiny(folder: Path) -> str:
+    from udfs.clip.model import save_clip, small_clip
+    from udfs.clip.tokenizer import train_tokenizer
+
+    tokenizer = train_tokenizer(["a kite at the beach", "a boat"] * 3, vocab_size=300, max_tokens=TINY.max_tokens)
+    save_clip(folder, small_clip(tokenizer, TINY), tokenizer)
+    return f"clip://{folder}"
