@@ -35,7 +35,7 @@ class Config:
     rows: Annotated[int, "rows to sample: all of them come to the driver, texts only", POSITIVE] = 2000
     scorer: Annotated[
         str,
-        "who compares texts with images: clip://FOLDER, such as <lake>/_models/NAME of train_clip; none by default",
+        "who compares texts with images: clip://FOLDER or hf://FOLDER, such as <lake>/_models/NAME; none by default",
     ] = ""
 
 

@@ -30,7 +30,7 @@ def load_scorer(uri: str) -> Scorer:
     """
     scheme, separator, folder = uri.partition("://")
     if not separator or scheme not in _SCHEMES or not folder:
-        raise UnknownModel(f"unknown scorer {uri!r}: expected clip://FOLDER, a checkpoint of train_clip")
+        raise UnknownModel(f"unknown scorer {uri!r}: expected clip://FOLDER or hf://FOLDER, a checkpoint of train_clip")
     from udfs.clip.quiet import be_quiet
 
     be_quiet()
