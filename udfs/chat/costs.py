@@ -16,10 +16,15 @@ def most_of_one(settings: ChatSettings, body: bytes, image: tuple[str, bytes] | 
 
 def most_of_all(settings: ChatSettings, requests: int, own_bytes: int, prompt: str) -> Spend:
     """Return the most that so many requests can come to, each asked a second time."""
+    first = most_of_first(settings, requests, own_bytes, prompt)
+    return first.plus(first).plus(_most(settings, 0, requests * 4 * MAX_QUOTED_CHARS, has_image=False))
+
+
+def most_of_first(settings: ChatSettings, requests: int, own_bytes: int, prompt: str) -> Spend:
+    """Return the most that so many requests can come to, each asked once."""
     shared = len(BodyMaker(settings, prompt, None).body(split_prompt(prompt)[1], None))
     # What is quoted in JSON twice over can take up to four times its bytes.
-    first = _most(settings, requests, requests * shared + 4 * own_bytes, has_image=settings.images)
-    return first.plus(first).plus(_most(settings, 0, requests * 4 * MAX_QUOTED_CHARS, has_image=False))
+    return _most(settings, requests, requests * shared + 4 * own_bytes, has_image=settings.images)
 
 
 def came_to(settings: ChatSettings, verdict: Verdict, most: Spend) -> Spend:
@@ -32,7 +37,7 @@ def came_to(settings: ChatSettings, verdict: Verdict, most: Spend) -> Spend:
             return Spend(1, read + written, (settings.price or FREE).of(read, written))
         case Busy(is_sent=False):
             return Spend()
-        case Busy(reason="timed_out" | "unavailable"):
+        case Busy(reason="timed_out" | "unavailable" | "left_out"):
             return most
     return Spend(1)
 

@@ -19,6 +19,10 @@ class Price(NamedTuple):
         """
         return (input_tokens * self.read + output_tokens * self.written) / 1e6
 
+    def at(self, share: float) -> "Price":
+        """Return the price where only ``share`` of this one is paid."""
+        return self._replace(read=share * self.read, written=share * self.written)
+
 
 FREE: Final = Price(0.0, 0.0)
 

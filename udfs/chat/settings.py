@@ -67,7 +67,7 @@ def _temperature(text: str) -> float | None:
 
 
 _PRICE = number(float, lambda value: 0 <= value < 1e6, "US dollars per million tokens")
-_READ: Final[Mapping[str, Reader]] = {
+READ: Final[Mapping[str, Reader]] = {
     "model": str,
     "revision": str,
     "temperature": _temperature,
@@ -91,16 +91,24 @@ def read_settings(scheme: str, path: str) -> ChatSettings:
     >>> read_settings("openai+http", "a:8000,b:8000/v1?model=m").endpoints
     ('http://a:8000/v1', 'http://b:8000/v1')
     """
-    place = path.partition("?")[0]
-    values = read_query(f"{scheme}://{path}", _READ)
-    model = values.pop("model", place if scheme == "openai" else "")
-    endpoints = (OPENAI,) if scheme == "openai" else _endpoints(scheme, place)
+    return settings_of(scheme, path, read_query(f"{scheme}://{path}", READ))
+
+
+def settings_of(scheme: str, path: str, values: Mapping[str, Any], *, share: float = 1.0) -> ChatSettings:
+    """Return the settings for ``values`` that the URI ``scheme://path`` has; ``share`` of the list price is paid.
+
+    Whether a server is asked by batch is no part of the settings' own scheme: it changes no answer.
+    """
+    own, place, server = dict(values), path.partition("?")[0], scheme.replace("+batch", "")
+    model = own.pop("model", place if server == "openai" else "")
+    endpoints = (OPENAI,) if server == "openai" else _endpoints(server, place)
     if not model or not all(endpoints):
-        form = "openai://MODEL" if scheme == "openai" else f"{scheme}://HOST:PORT/v1?model=MODEL"
+        form = f"{scheme}://MODEL" if server == "openai" else f"{scheme}://HOST:PORT/v1?model=MODEL"
         raise UnknownModel(f"unknown model {f'{scheme}://{path}'!r}: expected {form}")
-    prices = values.pop("usd_in", None), values.pop("usd_out", None)
-    price = Price(prices[0] or 0.0, prices[1] or 0.0) if prices != (None, None) else price_of(scheme, model)
-    return ChatSettings(scheme=scheme, endpoints=endpoints, model=model, price=price, **values)
+    prices = own.pop("usd_in", None), own.pop("usd_out", None)
+    listed = price_of(server, model)
+    price = listed and listed.at(share) if prices == (None, None) else Price(prices[0] or 0.0, prices[1] or 0.0)
+    return ChatSettings(scheme=server, endpoints=endpoints, model=model, price=price, **own)
 
 
 def _endpoints(scheme: str, place: str) -> tuple[str, ...]:
@@ -109,4 +117,4 @@ def _endpoints(scheme: str, place: str) -> tuple[str, ...]:
     return tuple(f"{web}://{host}/{path}".rstrip("/") if host else "" for host in hosts.split(","))
 
 
-assert set(_READ) - {"usd_in", "usd_out"} <= {field.name for field in fields(ChatSettings)}
+assert set(READ) - {"usd_in", "usd_out"} <= {field.name for field in fields(ChatSettings)}
