@@ -4,15 +4,16 @@ An answer goes from the server into the journal, and from there, batch by batch,
 run that died still holds is carried over before anything is asked again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.journal import journal_files, open_journal, read_records, remove_files
+from lakehouse.journal import journal_files, open_journal, remove_files
 from lakehouse.lake import Lake, Txn
 from lakehouse.table import Table
+from lakehouse.under_way import open_notes
 
 Ask = Callable[[DataFrame], DataFrame]
 """Requests in, answers out, each with its ``request_key``; lazy, so that the ledger's append is its only action."""
@@ -44,8 +45,12 @@ class Ledger:
 
     def ask_once(self, requests: DataFrame, ask: Ask, *, txn: Txn | None) -> None:
         """Ask for what is not answered yet and append the answers: the one action, as Spark may run a plan again."""
+        kept = journal_files(self.journal)
         self.lake.append(self.table, ask(self.unanswered(requests)), txn=txn)
-        remove_files(journal_files(self.journal))
+        files = journal_files(self.journal)
+        if kept:  # what a run that died has under way need not be about these requests
+            self._keep_open(files)
+        remove_files(files)
 
     def recover(self, read: Callable[[DataFrame], DataFrame]) -> int:
         """Carry over what the journal of a run that died holds, and return how many answers that were.
@@ -59,21 +64,13 @@ class Ledger:
         answers = self.unanswered(read(named).dropDuplicates(["request_key"]))
         before = self.lake.read(self.table).count()
         self.lake.append(self.table, answers)
-        self._keep_begun(files)
+        self._keep_open(files)
         remove_files(files)
         return self.lake.read(self.table).count() - before
 
-    def _keep_begun(self, files: tuple[str, ...]) -> None:
-        """Write anew what was paid for and did not come to an end: few records, as many as were in flight."""
-        begun = {record["request_key"]: record for record in _of_kind("unreadable", files)}
-        for record in _of_kind("answer", files):
-            begun.pop(record["request_key"], None)
-        if begun:
-            journal = open_journal(self.journal)
-            for record in begun.values():
-                journal.write(record)
-            journal.close()
-
-
-def _of_kind(kind: str, files: tuple[str, ...]) -> Iterator[dict[str, object]]:
-    return (record for record in read_records(files) if record["kind"] == kind)
+    def _keep_open(self, files: tuple[str, ...]) -> None:
+        """Write anew what is under way: what was paid for or handed in, and did not come to an end."""
+        journal = open_journal(self.journal)
+        for record in open_notes(files):
+            journal.write(record)
+        journal.close()

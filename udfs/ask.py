@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from lakehouse.governor import Address
 from lakehouse.journal import Journal, journal_files, open_journal, read_records
+from lakehouse.under_way import left_open
 from udfs.models import Desk, Reply, Request, load
 from udfs.prompts import Prompt
 from udfs.tasks import TASKS
@@ -75,7 +76,9 @@ def ask(batches: Iterable[pa.RecordBatch], question: Question) -> Iterator[pa.Re
         prompt=question.prompt,
         record=rows.record,
         note=journal.write,
+        keep=journal.keep,
         begun=found.begun,
+        submitted=found.submitted,
         limits=question.limits,
     )
     try:
@@ -101,17 +104,23 @@ def read_journal(files: Iterable[str]) -> Iterator[pa.RecordBatch]:
 
 @dataclass(frozen=True)
 class _Found:
-    """What the journal holds of an earlier try, by request key."""
+    """What the journal holds of an earlier try: answers and first answers by request key, and what was handed in."""
 
     answers: Mapping[str, Mapping[str, Any]]
     begun: Mapping[str, Mapping[str, Any]]
+    submitted: Sequence[Mapping[str, Any]]
 
     @classmethod
     def in_folder(cls, folder: str) -> "_Found":
-        kinds: dict[str, dict[str, Mapping[str, Any]]] = {"answer": {}, "unreadable": {}, "intent": {}}
+        answers, notes = {}, []
         for record in read_records(journal_files(folder)):
-            kinds[record["kind"]][record["request_key"]] = record
-        return cls(kinds["answer"], kinds["unreadable"])
+            if record["kind"] == "answer":
+                answers[record["request_key"]] = record
+            elif record["kind"] != "intent":
+                notes.append(record)
+        left = left_open(notes, answers)
+        begun = {note["request_key"]: note for note in left if note["kind"] == "unreadable"}
+        return cls(answers, begun, [note for note in left if note["kind"] == "submission"])
 
 
 @dataclass

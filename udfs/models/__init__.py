@@ -1,7 +1,7 @@
 """Models that answer about an image, found by URI: ``load(uri)`` returns something with one method."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -72,8 +72,12 @@ class Desk:
     """To be called with each reply as soon as it is there, before anything else is done with it; from any thread."""
     note: Record = lambda record: None
     """Writes what is under way into the journal."""
+    keep: Callable[[], None] = lambda: None
+    """Makes what was written into the journal outlive the machine: before much is paid for at one stroke."""
     begun: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By request key: notes of kind ``unreadable`` that a run which died has left, paid for and not yet asked again."""
+    submitted: Sequence[Mapping[str, Any]] = ()
+    """Notes of kind ``submission``: requests, by their ``keys``, that a run which died has handed in all at once."""
     limits: Address | None = None
     """Where leave to send is asked for; None where nothing is limited."""
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from lakehouse.errors import ModelFailed
 from lakehouse.governor import Seat
 from lakehouse.limits import Spend
 from udfs.chat.check import check_server
@@ -48,13 +49,25 @@ class ChatDescriber:
         check_server(self.settings)
 
     def describe(self, requests: Iterable[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
-        """Yield each request with its reply as they come, in any order."""
+        """Yield each request with its reply as they come, in any order.
+
+        Raises ModelFailed where requests of an earlier run wait in a batch: asked here, they would be paid twice.
+        """
+        in_batch = {key for note in desk.submitted for key in note["keys"]}
         with _Crew(self.settings, desk, self._transport) as crew:
             for request in requests:
+                if request.request_key in in_batch:
+                    break
                 crew.give(request)
                 yield from crew.done(block=crew.is_full)
+            else:
+                in_batch.clear()
             while crew.waiting:
                 yield from crew.done(block=True)
+        if in_batch:
+            raise ModelFailed(
+                "requests that are to be asked are in a batch: let an openai+batch model wait for it first"
+            )
 
 
 class _Crew:
