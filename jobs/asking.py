@@ -42,7 +42,8 @@ class AskingConfig:
     model: Annotated[
         str,
         "who is asked: rules:// (no model: alt-text, tags and measured facts put into sentences), openai://MODEL, "
-        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), hf://FOLDER or "
+        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), "
+        "openai+batch://MODEL (by batch: within a day, for half the price), hf://FOLDER or "
         "hf://ID?revision=COMMIT (transformers, inside the tasks, on GPU or CPU)",
     ] = "rules://"
     prompt: Annotated[str, "name of the prompt file"]

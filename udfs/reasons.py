@@ -42,6 +42,7 @@ REASONS: Final[dict[str, str]] = {
     "server_error": "the server failed, time after time",
     "unavailable": "no connection to the server, or one that broke, time after time",
     "timed_out": "no whole answer before the deadline",
+    "left_out": "the batch came to its end without an answer to this request",
     "bad_reply": "the server's reply has not the form of an answer",
     "cut_answer": "the answer met the limit of tokens before its end",
     "filtered_answer": "the provider's content filter held the answer back",

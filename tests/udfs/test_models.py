@@ -25,11 +25,12 @@ def _replies(uri: str, *requests: Request) -> list[Reply]:
     [
         (
             "gpt://x",
-            r"unknown model 'gpt://x': expected one of fake://, hf://, openai://, openai\+http://, openai\+https://, rules://$",
+            r"unknown model 'gpt://x': expected one of fake://, hf://, openai://, openai\+batch://, openai\+batch\+http://, "
+            r"openai\+batch\+https://, openai\+http://, openai\+https://, rules://$",
         ),
         ("rule://", r"did you mean rules://\?"),
         ("rules", r"did you mean rules://\?"),
-        ("", r"expected one of fake://, hf://, openai://, openai\+http://, openai\+https://, rules://$"),
+        ("", r"expected one of fake://, hf://, openai://, .*, openai\+http://, openai\+https://, rules://$"),
         ("rules://v2", r"'rules://v2': expected rules:// with nothing behind it"),
         ("fake://ecco", r"expected one of fake://broken, fake://echo, fake://fails, fake://identity"),
     ],

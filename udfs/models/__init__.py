@@ -167,11 +167,24 @@ def _hf(path: str) -> Describer:
     return HfDescriber(read_settings(path))
 
 
+def _batch(scheme: str) -> Callable[[str], Describer]:
+    def read(path: str) -> Describer:
+        from udfs.batch.settings import read_batch_settings
+        from udfs.models.batch import BatchDescriber
+
+        return BatchDescriber(read_batch_settings(scheme, path))
+
+    return read
+
+
 # Functions that import when called: a job that uses the rules must not wait for another model's libraries.
 _LOADERS: Final[Mapping[str, Callable[[str], Describer]]] = {
     "fake": _fake,
     "hf": _hf,
     "openai": _chat("openai"),
+    "openai+batch": _batch("openai+batch"),
+    "openai+batch+http": _batch("openai+batch+http"),
+    "openai+batch+https": _batch("openai+batch+https"),
     "openai+http": _chat("openai+http"),
     "openai+https": _chat("openai+https"),
     "rules": _rules,
