@@ -49,6 +49,7 @@ class _Submission:
     """A batch, with those of its requests that this task is to answer."""
 
     batch: str
+    url: str
     waiting: dict[str, _Waiting] = field(default_factory=dict)
     is_begun: bool = False
     """Whether an earlier run submitted it: other tasks of this one may have a share in it."""
@@ -77,9 +78,8 @@ class Asker:
         begun = self._begun()
         try:
             for request in requests:
-                key = request.request_key
-                if key in begun:
-                    begun[key].waiting[key] = _Waiting(replace(request, image=None))
+                if request.request_key in begun:
+                    self._wait_for(request, begun[request.request_key])
                 else:
                     yield from self._take(request)
             self._submit()
@@ -92,13 +92,18 @@ class Asker:
         """Return what an earlier run submitted, by request key: what was noted, but never became a batch, is not."""
         begun = {}
         for note in self._desk.submitted:
-            if note["url"] != self._server.url:
-                waiting = f"{len(note['keys']):,} requests are in a batch at {note['url']}"
-                raise ModelFailed(f"{waiting}, not at {self._server.url}: go on where they are")
-            batch = note.get("batch") or self._server.find(note["submission"], since=note["at"])
-            if batch is not None:
-                begun.update(dict.fromkeys(note["keys"], _Submission(batch, is_begun=True)))
+            url, batch = note["url"], note.get("batch")
+            if batch is None and url == self._server.url:
+                batch = self._server.find(note["submission"], since=note["at"])
+            if batch is not None or url != self._server.url:
+                begun.update(dict.fromkeys(note["keys"], _Submission(batch or "", url, is_begun=True)))
         return begun
+
+    def _wait_for(self, request: Request, submission: _Submission) -> None:
+        """Take ``request`` as asked in ``submission``; raise ModelFailed where that is at another server."""
+        if submission.url != self._server.url:
+            raise ModelFailed(f"requests are in a batch at {submission.url}, not at {self._server.url}: go on there")
+        submission.waiting[request.request_key] = _Waiting(replace(request, image=None))
 
     def _take(self, request: Request) -> Iterator[Answer]:
         """Write ``request`` into the file; yield what comes of others while it waits for leave, or its own failure."""
@@ -137,7 +142,7 @@ class Asker:
         self._note(submission, at=time.time(), url=self._server.url, keys=list(self._waiting))
         batch = self._server.create(file, submission)
         self._note(submission, batch=batch, input_file=file)
-        self._open.append(_Submission(batch, self._waiting))
+        self._open.append(_Submission(batch, self._server.url, self._waiting))
         self._file.close()
         self._file, self._waiting = self._new_file(), {}
 
