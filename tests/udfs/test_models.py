@@ -25,8 +25,8 @@ def _replies(uri: str, *requests: Request) -> list[Reply]:
     [
         (
             "gpt://x",
-            r"unknown model 'gpt://x': expected one of fake://, hf://, openai://, openai\+batch://, openai\+batch\+http://, "
-            r"openai\+batch\+https://, openai\+http://, openai\+https://, rules://$",
+            r"unknown model 'gpt://x': expected one of fake://, hf://, openai://, openai\+batch://, "
+            r"openai\+batch\+http://, openai\+batch\+https://, openai\+http://, openai\+https://, rules://$",
         ),
         ("rule://", r"did you mean rules://\?"),
         ("rules", r"did you mean rules://\?"),

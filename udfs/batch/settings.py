@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lakehouse.errors import UnknownModel
-from udfs.chat.settings import READ, ChatSettings, number, read_query, settings_of
+from udfs.chat.settings import READ, ChatSettings, settings_of
+from udfs.uri_settings import number, read_query
 
 _SHARE: Final = 0.5
 """Of the list price: what OpenAI takes for an answer by batch. A price in the URI is taken as it stands."""

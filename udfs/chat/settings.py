@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from lakehouse.errors import BadInput, UnknownModel
 from udfs.chat.prices import Price, price_of
