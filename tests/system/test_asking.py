@@ -6,11 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +37,11 @@ class Server:
     log: Path
     port: int
     latency: float
+    settings: str = ""
 
     @property
     def model(self) -> str:
-        return f"openai+http://127.0.0.1:{self.port}/v1?model=tiny&deadline=60"
+        return f"openai+http://127.0.0.1:{self.port}/v1?model=tiny&deadline=60{self.settings}"
 
     @property
     def served(self) -> list[dict[str, Any]]:
@@ -116,67 +115,43 @@ def assert_nothing_was_paid_twice(lake: Lake, server: Server, *, in_flight: int)
     assert len(server.served) <= ROWS + in_flight
 
 
-def test_each_sample_gets_the_answer_about_its_own_image(samples: Lake, server: Server) -> None:
-    assert describe(samples, server) == {"rows": ROWS, "described": ROWS, "rejected": 0}
+def test_what_is_asked_is_what_is_not_answered_yet(samples: Lake, server: Server) -> None:
+    """From a plan, over a budget, to changed texts and prompts: one lake and one server, requests counted."""
+    plan = describe(samples, server, dry_run=True)
+    assert (plan["requests_to_send"], len(server.served)) == (ROWS, 0)
+    assert plan["tokens_at_most"] > ROWS * 512
+
+    stopped = describe(samples, server, budget_requests=15)
+    assert (stopped["described"], stopped["left_by_the_budget"], len(server.served)) == (15, ROWS - 15, 15)
+
+    assert describe(samples, server)["described"] == ROWS - 15
     assert_each_row_has_its_own_answer(samples)
     assert len(server.served) == ROWS
 
+    assert not describe(samples, server), "a second run asks nothing"
 
-def test_a_second_run_asks_nothing(samples: Lake, server: Server) -> None:
-    describe(samples, server)
-    assert not describe(samples, server)
-    assert len(server.served) == ROWS
-
-
-def test_a_dry_run_asks_nothing(samples: Lake, server: Server) -> None:
-    plan = describe(samples, server, dry_run=True)
-    assert plan["requests_to_send"] == ROWS
-    assert plan["tokens_at_most"] > ROWS * 512
-    assert server.served == []
-
-
-def test_only_what_has_changed_is_asked_about(samples: Lake, server: Server) -> None:
-    describe(samples, server)
     add_samples(samples, 3, image_bytes=5_000, turn=1)
     assert describe(samples, server)["described"] == 3
-    assert len(server.served) == ROWS + 3
-
-
-def test_going_back_to_an_earlier_prompt_costs_nothing(samples: Lake, server: Server) -> None:
-    for prompt in ("hqclip_student", "hqclip_teacher", "hqclip_student"):
-        describe(samples, server, prompt=prompt)
-    assert len(server.served) == 2 * ROWS
-    assert len(read_rows(samples.root, DESCRIPTIONS)) == 2 * ROWS
-
-
-def test_a_budget_stops_the_run_and_the_next_goes_on_from_there(samples: Lake, server: Server) -> None:
-    first = describe(samples, server, budget_requests=15)
-    assert (first["described"], first["left_by_the_budget"]) == (15, ROWS - 15)
-    assert len(server.served) == 15
-    describe(samples, server)
-    assert_each_row_has_its_own_answer(samples)
-    assert len(server.served) == ROWS
-
-
-def test_what_was_paid_is_in_the_run_log(samples: Lake, server: Server) -> None:
-    server_with_price = Server(server.log, server.port, 0.0)
-    model = f"{server_with_price.model}&usd_in=1&usd_out=2"
-    describe_images.JOB.run(samples, describe_images.Config(lake=samples.root, model=model, budget_usd=100))
-    [run] = read_rows(samples.root, RUNS)
-    paid = sum(row["cost_usd"] for row in read_rows(samples.root, RESPONSES))
-    assert run["cost_usd"] == pytest.approx(paid)
-    assert paid > 0
+    assert describe(samples, server, prompt="hqclip_teacher")["described"] == ROWS + 3
+    assert not describe(samples, server), "going back to an earlier prompt costs nothing"
+    assert len(server.served) == 2 * (ROWS + 3)
+    assert_each_row_has_its_own_answer(samples, rows=2 * (ROWS + 3))
 
 
 def test_what_no_server_answered_is_asked_again_by_the_next_run(samples: Lake, server: Server) -> None:
     images = sorted(row["image_id"] for row in read_rows(samples.root, SAMPLES))
     ill = Path(f"{server.log}.ill")
     ill.write_text("\n".join(images[:2]))
-    assert describe(samples, server)["missed_until_the_next_run"] == 2
+    priced = replace(server, settings="&usd_in=1&usd_out=2")
+    assert describe(samples, priced, budget_usd=100)["missed_until_the_next_run"] == 2
     ill.unlink()
-    assert describe(samples, server)["described"] == 2
+    assert describe(samples, priced)["described"] == 2
     assert_each_row_has_its_own_answer(samples)
     assert read_rows(samples.root, REJECTS) == []
+    # What the answers cost is in the run log.
+    paid = sum(row["cost_usd"] for row in read_rows(samples.root, RESPONSES))
+    assert sum(row["cost_usd"] for row in read_rows(samples.root, RUNS)) == pytest.approx(paid)
+    assert paid > 0
 
 
 def test_a_killed_run_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
@@ -212,20 +187,6 @@ def kill_a_worker(run: int) -> None:
 
 def test_a_killed_worker_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
     undisturbed_by(kill_a_worker, samples, slow_server)
-
-
-def test_a_server_that_dies_for_a_while_is_waited_for(samples: Lake, slow_server: Server) -> None:
-    def kill_the_server(_: int) -> None:
-        slow_server.kill()
-        time.sleep(1)
-        slow_server.start()
-
-    undisturbed_by(kill_the_server, samples, slow_server)
-
-
-def test_answers_are_counted_once(samples: Lake, server: Server) -> None:
-    describe(samples, server)
-    assert set(Counter(line["image"] for line in server.served).values()) == {1}
 
 
 def test_a_server_that_is_not_there_is_named_before_spark_starts(samples: Lake, server: Server) -> None:
