@@ -135,7 +135,7 @@ class Asking:
                     self._ask_missed(put)
                     self._stream(job, put)
                 except Exception:
-                    recovered += self._recover()
+                    self._recover()
                     if governor.over is None:
                         raise
                 finally:
