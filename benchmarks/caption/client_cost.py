@@ -1,6 +1,6 @@
 """CPU of the client for one request with a 48 KB image, on one core: ours, journal and limits included, and OpenAI's.
 
-    python -m benchmarks.caption.client_cost ours http://127.0.0.1:8001/v1 2000
+python -m benchmarks.caption.client_cost ours http://127.0.0.1:8001/v1 2000
 """
 
 import asyncio

@@ -48,7 +48,7 @@ def audit_section(report: Report) -> Section:
     metrics, counts = report.answer("audit"), report.answer("audit_counts")
     if not metrics.rows:
         nothing = tag("p", "Nothing was audited yet: audit_captions does that.", class_="muted")
-        return Section("audit", title, counts.excuse or nothing)
+        return Section("audit", title, nothing)
     newest = list(dict.fromkeys(row["dataset"] for row in metrics.rows))[:_DATASETS]
     datasets = sorted(newest, key=lambda name: "/similarity/" in name)
     parts = [_audit(name, _of(metrics.rows, name), _of(counts.rows, name)) for name in datasets]
