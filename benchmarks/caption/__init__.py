@@ -1,4 +1,4 @@
-"""What it takes to have a chat server caption: CPU of the client, how busy the server is kept, and what is paid twice."""
+"""What captioning by a chat server takes: CPU of the client, how busy the server is kept, and what is paid twice."""
 
 import json
 from collections.abc import Sequence

@@ -36,7 +36,7 @@ class Server:
 
 @contextmanager
 def serving(*, latency: float = 0.0, core: int | None = None) -> Iterator[Server]:
-    """Run a server while the block runs, on one ``core`` if that is named, with answers after ``latency`` s on average."""
+    """Run a server while the block runs, on one ``core`` if that is named, with answers after about ``latency`` s."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         server = Server(free.getsockname()[1])
