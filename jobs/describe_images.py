@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import pyarrow as pa
@@ -39,20 +40,24 @@ _READ_BYTES = 256 << 20
 """Most of the ledger that is read at a time."""
 
 
-def read_descriptions(responses: DataFrame) -> DataFrame:
-    """Return the four texts in each answer, or the ``reason`` why there are none, with what the model said instead."""
+def read_descriptions(responses: DataFrame, *, prompt: str = "") -> DataFrame:
+    """Return the four texts in each answer, or the ``reason`` why there are none, with what the model said instead.
+
+    A text that copies ``prompt``, which asked for it, is none.
+    """
     said = F.coalesce("answer", F.to_json("reply"), "raw").alias("said")
     schema = pa.schema([*(pa.field(name, pa.string()) for name in (*_OF_THE_ANSWER, "said")), *TEXTS_SCHEMA])
-    return map_stream(responses.select(*_OF_THE_ANSWER, "reason", "detail", "answer", said), _parse, schema)
+    answers = responses.select(*_OF_THE_ANSWER, "reason", "detail", "answer", said)
+    return map_stream(answers, partial(_parse, prompt=prompt), schema)
 
 
 _OF_THE_ANSWER = ("sample_id", "request_key", "model", "revision", "prompt_hash")
 """What a description keeps of the answer that it was read from."""
 
 
-def _parse(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _parse(batches: Iterator[pa.RecordBatch], *, prompt: str) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        texts = parse_answers(batch["answer"])
+        texts = parse_answers(batch["answer"], prompt=prompt)
         # Where the model failed there is no answer to read: its own reason stands.
         own = {name: pa.compute.coalesce(batch[name], texts[name]) for name in ("reason", "detail")}
         columns = {**{name: batch[name] for name in (*_OF_THE_ANSWER, "said")}, **_columns(texts), **own}
@@ -77,7 +82,7 @@ def _read_answers(lake: Lake, asking: Asking) -> Counts:
 
     def read(batch: DataFrame, txn: Txn) -> Counts:
         own = holding(batch, {"task": DESCRIBE.name, **author}).where(F.col("status") != "missed")
-        return _write_descriptions(lake, own, describing(**author), txn)
+        return _write_descriptions(lake, own, asking, txn)
 
     for table in (RESPONSES, DESCRIPTIONS):
         lake.create(table)  # where there is nothing to describe
@@ -86,8 +91,9 @@ def _read_answers(lake: Lake, asking: Asking) -> Counts:
     return run_increments(responses, read, checkpoint=checkpoint, progress=Progress(f"{JOB.name}: reading"))
 
 
-def _write_descriptions(lake: Lake, responses: DataFrame, stage: str, txn: Txn) -> Counts:
-    with persisted(read_descriptions(only_new(lake, DESCRIPTIONS, responses, key="request_key"))) as texts:
+def _write_descriptions(lake: Lake, responses: DataFrame, asking: Asking, txn: Txn) -> Counts:
+    fresh, stage = only_new(lake, DESCRIPTIONS, responses, key="request_key"), describing(**asking.author)
+    with persisted(read_descriptions(fresh, prompt=asking.prompt.text)) as texts:
         good = texts.where(F.col("reason").isNull()).drop("reason", "detail", "said")
         bad = texts.where(F.col("reason").isNotNull()).withColumnsRenamed({"sample_id": "row_id", "said": "raw"})
         counts = {"described": good.count(), "rejected": bad.count()}

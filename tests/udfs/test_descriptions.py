@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.descriptions import MAX_ANSWER_CHARS, TEXTS_SCHEMA, parse_answer, parse_answers
+from udfs.answer_checks import MAX_ANSWER_CHARS
+from udfs.descriptions import TEXTS_SCHEMA, parse_answer, parse_answers
 from udfs.reasons import REASONS
 from udfs.tags import normal_tag
 
@@ -111,12 +112,20 @@ def test_a_broken_answer_is_mended_on_record(answer: str, repairs: tuple[str, ..
         (_with(long_positive="A <b>red</b> kite"), "unsafe_text"),
         (_with(long_positive="A kite ![x](y)"), "unsafe_text"),
         (_with(short_positive=["me@kites.example"]), "unsafe_text"),
+        (_with(long_positive="I'm sorry, I cannot see the picture."), "refused"),
+        (_with(long_negative="The image shows" + " a blue kite" * 9), "repetition_loop"),
     ],
 )
 def test_an_answer_without_four_texts_is_rejected_with_its_reason(answer: str | None, reason: str) -> None:
     texts = parse_answer(answer)
     assert (texts.reason, texts.long_positive, texts.short_positive) == (reason, None, ())
     assert texts.detail
+
+
+def test_an_example_of_the_prompt_is_no_description() -> None:
+    prompt = f"Describe the picture. An example of an answer for another picture: {TEXT}"
+    assert parse_answer(TEXT, prompt=prompt).reason == "prompt_echo"
+    assert parse_answer(TEXT, prompt="Describe the picture.").reason is None
 
 
 def test_a_comma_inside_a_text_is_no_trailing_comma() -> None:
