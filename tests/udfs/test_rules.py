@@ -14,7 +14,9 @@ from udfs.models import Desk, Reply, Request
 from udfs.models.concepts import Concept, concept_of, mates_of, plural_of, things
 from udfs.models.facts import subject_of
 from udfs.models.rules import REVISION, RuleDescriber, four_texts
-from udfs.tasks import DESCRIBE
+from udfs.recaptions import LONG, SHORT, parse_caption
+from udfs.tasks import DESCRIBE, TASKS, Task
+from udfs.tokens import CLIP_LIMIT, count_tokens
 
 DUCK = Request(
     request_key="k" * 64,
@@ -54,9 +56,15 @@ _REQUESTS = st.builds(
 )
 
 
-def _reply(request: Request) -> Reply:
-    [(_, reply)] = RuleDescriber().describe([request], Desk(task=DESCRIBE, prompt=""))
+def _reply(request: Request, task: Task = DESCRIBE) -> Reply:
+    [(_, reply)] = RuleDescriber().describe([request], Desk(task=task, prompt=""))
     return reply
+
+
+def _caption(request: Request, kind: str) -> str:
+    caption = parse_caption(_reply(request, TASKS[kind]).answer, kind)
+    assert (caption.reason, caption.repairs) == (None, ())
+    return caption.text or ""
 
 
 def _described(request: Request) -> Texts:
@@ -73,7 +81,7 @@ def test_the_answers_of_a_revision_never_change() -> None:
     answers = [_reply(replace(DUCK, sample_id=f"{n:064x}")).answer for n in range(50)]
     digest = hashlib.sha256("\n".join(map(str, answers)).encode()).hexdigest()
     # If this fails, the answers have changed: raise REVISION, so that the ledger asks again, and note the new digest.
-    assert (REVISION, digest[:16]) == ("1", "6adf6fc803df3650")
+    assert (REVISION, digest[:16]) == ("2", "6adf6fc803df3650")
 
 
 @settings(deadline=None)
@@ -102,6 +110,40 @@ def test_texts_stay_below_the_limit_of_clip(request_: Request) -> None:
     texts = _described(request_)
     assert len((texts.long_positive or "").split()) <= 55
     assert len((texts.long_negative or "").split()) <= 55
+
+
+@pytest.mark.parametrize(
+    ("request_", "short", "long"),
+    [
+        (
+            replace(DUCK, alt_text="Duck (Yellow)"),
+            "A picture of duck (Yellow).",
+            "A picture of duck (Yellow), mostly in yellow, orange and white. Related to bird and cartoon. "
+            "The picture is tall.",
+        ),
+        (
+            replace(DUCK, alt_text="12345", colours=("yellow",)),
+            "A picture of duck and bird in yellow.",
+            "A picture of something, mostly in yellow. Related to duck, bird and cartoon. The picture is tall.",
+        ),
+        (SILENT, "An image of something in a wide format.", "An image of a drawing. The format is wide."),
+    ],
+)
+def test_both_captions_are_made_of_the_same_facts(request_: Request, short: str, long: str) -> None:
+    assert (_caption(request_, SHORT), _caption(request_, LONG)) == (short, long)
+
+
+@settings(deadline=None)
+@given(_REQUESTS)
+def test_any_request_gets_captions_within_the_limit_of_clip(request_: Request) -> None:
+    short, long = _caption(request_, SHORT), _caption(request_, LONG)
+    assert all(tokens is not None and tokens <= CLIP_LIMIT for tokens in count_tokens("clip", [short, long]))
+    assert short != long
+
+
+@pytest.mark.parametrize("alt_text", ["duck duck duck duck", "a duck on a duck on a duck on a lake"])
+def test_an_alt_text_that_goes_in_circles_is_noise(alt_text: str) -> None:
+    assert subject_of(alt_text) == ""
 
 
 def test_colours_that_were_measured_are_never_false_ones() -> None:

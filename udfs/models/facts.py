@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from udfs.alt_text import clean_for_prompt
+from udfs.answer_checks import loop_in
 from udfs.models import Request
 from udfs.models.concepts import concept_of
 from udfs.tags import tags_of
@@ -76,7 +77,9 @@ def subject_of(alt_text: str) -> str:
     if subject.count("(") != subject.count(")") or "()" in subject:
         subject = _SPACES.sub(" ", subject.replace("(", " ").replace(")", " "))
     subject = _LOOSE_END.sub("", subject.strip(_EDGES)).strip(_EDGES)
-    return _uncapitalised(subject) if WORD.search(subject) else ""
+    # Behind "of", as it will stand: what goes in circles says nothing of the picture.
+    is_noise = not WORD.search(subject) or loop_in(f"of {subject}")
+    return "" if is_noise else _uncapitalised(subject)
 
 
 def words_within(words: Sequence[str], max_tokens: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The free describer: it never sees the image, and arranges what is known without a model into HQ-CLIP's four texts.
+"""The free describer: it never sees the image, and arranges what is known without a model into the texts asked for.
 
 It knows alt-text, web tags, main colours and orientation, and makes the false texts by swapping these for something
 else of the same kind. One function words the true and the false text, so that no turn of phrase tells them apart. It
@@ -8,8 +8,9 @@ as the baseline that a paid model has to beat.
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from lakehouse.limits import Spend
@@ -18,8 +19,9 @@ from udfs.models import Desk, Reply, Request, one_by_one
 from udfs.models.concepts import concept_of
 from udfs.models.facts import WORD, Facts, facts_of, words_within
 from udfs.models.swaps import Swaps, colourful_first, draw
+from udfs.recaptions import LONG, SHORT
 
-REVISION: Final = "1"
+REVISION: Final = "2"
 """To be raised with every change that changes an answer; a test holds the answers of the revision."""
 
 _MAX_SAID_CHARS = 10_000
@@ -72,23 +74,26 @@ class RuleDescriber:
         """Do nothing: rules need nothing."""
 
     def describe(self, requests: Iterable[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
-        """Return one reply a request, in order: a pure function of the request but for its seconds."""
-        return one_by_one(_reply, requests, desk)
+        """Return one reply a request, in order: a pure function of request and task but for its seconds."""
+        return one_by_one(partial(_reply, answer=_ANSWERS[desk.task.name]), requests, desk)
 
 
-def _reply(request: Request) -> Reply:
+def _reply(request: Request, answer: Callable[[Request], str | None]) -> Reply:
     started = time.perf_counter()
+    text = answer(request)
+    reason = None if text else "model_error"
+    return Reply(answer=text, reason=reason, seconds=time.perf_counter() - started)
+
+
+def _description(request: Request) -> str | None:
     texts = four_texts(request)
-    answer = json.dumps(texts, ensure_ascii=False) if texts else None
-    reason = None if texts else "model_error"
-    return Reply(answer=answer, reason=reason, seconds=time.perf_counter() - started)
+    return json.dumps(texts, ensure_ascii=False) if texts else None
 
 
 def four_texts(request: Request) -> dict[str, str | list[str]] | None:
     """Return the four texts by name; None where the web says so much of the image that nothing is left to be false."""
     facts = facts_of(request)
-    said = clean_for_prompt(" ".join([request.alt_text, *request.web_tags]), max_chars=_MAX_SAID_CHARS).lower()
-    swaps = Swaps(request.sample_id, said, facts)
+    swaps = _swaps_of(request, facts)
     layout = _layout_of(facts, swaps)
     short_positive = _short_positive(facts)
     short_negative = swaps.false_tags(short_positive)
@@ -101,6 +106,37 @@ def four_texts(request: Request) -> dict[str, str | list[str]] | None:
         "long_negative": long_negative,
         "short_negative": short_negative,
     }
+
+
+def short_caption(request: Request) -> str:
+    """Return RECAP's short caption: one sentence with the subject or, without one, the first that is known."""
+    facts = facts_of(request)
+    colours = [facts.colours[position] for position in _colours_to_mention(facts, 2)]
+    known = facts.subject or _listed(facts.tags[:2]) or f"something in a {facts.shape} format"
+    with_colours = f"{known} in {_listed(colours)}" if colours and not facts.subject else known
+    return _layout_of(facts, _swaps_of(request, facts)).opening.format(with_colours) + "."
+
+
+def long_caption(request: Request) -> str:
+    """Return RECAP's long caption: all that is known, in up to four sentences that begin as the short one does."""
+    facts = facts_of(request)
+    layout = _layout_of(facts, _swaps_of(request, facts))
+    colours = _colours_to_mention(facts, len(facts.colours))
+    whole = replace(layout, colour_positions=colours, tag_positions=_tags_to_mention(facts), has_shape=True)
+    return _worded(facts, whole)
+
+
+_ANSWERS: Final[Mapping[str, Callable[[Request], str | None]]] = {
+    "describe": _description,
+    SHORT: short_caption,
+    LONG: long_caption,
+}
+"""Name of the task to what answers it."""
+
+
+def _swaps_of(request: Request, facts: Facts) -> Swaps:
+    said = clean_for_prompt(" ".join([request.alt_text, *request.web_tags]), max_chars=_MAX_SAID_CHARS).lower()
+    return Swaps(request.sample_id, said, facts)
 
 
 def _short_positive(facts: Facts) -> list[str]:
@@ -162,4 +198,4 @@ def _worded(facts: Facts, layout: _Layout) -> str:
 
 
 def _listed(items: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(items[:-1]), items[-1]]))
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
