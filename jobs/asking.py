@@ -118,28 +118,37 @@ class Asking:
         Where the budget ends it, the answers that were paid for are kept, and the next run goes on behind them. Raises
         BadInput where GPUs are asked for and Spark runs on one machine, which assigns none.
         """
+        with self.governor() as governor:
+            return self.ask_within(governor, job)
+
+    def governor(self) -> Governor:
+        """Return what keeps the run's limits; a run that puts several questions puts all of them within one."""
+        return Governor(self.config.limits, host=driver_host(self.lake.spark))
+
+    def ask_within(self, governor: Governor, job: str) -> Counts:
+        """Ask as ``ask_about_new`` does, within what ``governor`` has left; nothing where a budget is used up."""
         if self.config.gpus and is_one_machine(self.lake.spark):
             raise BadInput("--gpus needs a cluster: on one machine each task takes the next GPU, see --tasks")
-        recovered = self._recover()
-        with Governor(self.config.limits, host=driver_host(self.lake.spark)) as governor:
-            question = Question(
-                model=self.config.model,
-                prompt=self.prompt.text,
-                task=self.task.name,
-                journal=self.ledger.journal,
-                limits=governor.address,
-            )
-            put = partial(self._put, question=question)
-            with watch(f"{job}: asking", governor):
-                try:
+        recovered, before = self._recover(), governor.spent.usd
+        question = Question(
+            model=self.config.model,
+            prompt=self.prompt.text,
+            task=self.task.name,
+            journal=self.ledger.journal,
+            limits=governor.address,
+        )
+        put = partial(self._put, question=question)
+        with watch(f"{job}: asking", governor):
+            try:
+                if governor.over is None:
                     self._ask_missed(put)
                     self._stream(job, put)
-                except Exception:
-                    self._recover()
-                    if governor.over is None:
-                        raise
-                finally:
-                    self.lake.costs.append(governor.spent.usd)
+            except Exception:
+                self._recover()
+                if governor.over is None:
+                    raise
+            finally:
+                self.lake.costs.append(governor.spent.usd - before)
         return self._counts(recovered, governor)
 
     def plan(self) -> Counts:
@@ -164,7 +173,7 @@ class Asking:
 
     def _counts(self, recovered: int, governor: Governor) -> Counts:
         counts = {"recovered": recovered} if recovered else {}
-        own = self.lake.read(RESPONSES).where((F.col("run_id") == self.lake.run_id) & (F.col("status") == "missed"))
+        own = holding(self.lake.read(RESPONSES), {"run_id": self.lake.run_id, "status": "missed", **self.author})
         if missed := own.count():
             counts["missed_until_the_next_run"] = missed
         if governor.over is not None:

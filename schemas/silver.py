@@ -136,7 +136,7 @@ RESPONSES = Table(
     columns=(
         Column("request_key", "STRING", "SHA-256, in hex, of canonical JSON of everything that can change the answer"),
         _SAMPLE_ID,
-        Column("task", "STRING", "What was asked for: describe, ..."),
+        Column("task", "STRING", "What was asked for: describe, recap_short, recap_long"),
         Column("model", "STRING", "Model URI"),
         Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
         Column("prompt", "STRING", "Name of the prompt file"),
@@ -184,4 +184,39 @@ DESCRIPTIONS = Table(
     ),
 )
 
-TABLES = (SIGNALS, DUPLICATES, SELECTIONS, SAMPLES, RESPONSES, DESCRIPTIONS)
+
+def _caption(kind: str, length: str, what: str) -> tuple[Column, ...]:
+    return (
+        Column(kind, "STRING", f"{what}; null where the answer was turned away: see ops.rejects", nullable=True),
+        Column(f"{kind}_tokens", "INT", f"Tokens of {kind} for the tokenizer, start and end included", nullable=True),
+        Column(f"is_{kind}_over_77", "BOOLEAN", f"{kind} has more than the 77 tokens that CLIP reads", nullable=True),
+        Column(f"{kind}_repairs", "ARRAY<STRING>", f"What had to be mended to read the {length} one; empty if nothing"),
+        Column(f"{kind}_request_key", "STRING", f"The answer in silver.responses that {kind} was read from"),
+        Column(f"{kind}_prompt_hash", "STRING", f"SHA-256, in hex, of the prompt file that asked for the {length} one"),
+    )
+
+
+RECAPTIONS = Table(
+    name="silver.recaptions",
+    comment="RECAP's two captions of one sample, by one revision of a model under two prompts (section 4 of the paper)",
+    key=("sample_id", "model", "revision", "recap_short_prompt_hash", "recap_long_prompt_hash"),
+    cluster_by=("sample_id",),
+    statistics=("model", "revision", "recap_short_prompt_hash", "recap_long_prompt_hash"),
+    checks={
+        "a_short_one_is_counted": "(recap_short IS NULL) = (recap_short_tokens IS NULL)",
+        "a_long_one_is_counted": "(recap_long IS NULL) = (recap_long_tokens IS NULL)",
+    },
+    columns=(
+        _SAMPLE_ID,
+        *_caption("recap_short", "short", "What the image mainly shows, in a sentence or two"),
+        *_caption(
+            "recap_long", "long", "What is to be seen in detail: things, number, colours, places, setting, style"
+        ),
+        Column("tokenizer", "STRING", "Who counted the tokens: clip is the BPE of OpenAI's and open_clip's models"),
+        Column("model", "STRING", "Model URI"),
+        Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
+        _RUN_ID,
+    ),
+)
+
+TABLES = (SIGNALS, DUPLICATES, SELECTIONS, SAMPLES, RESPONSES, DESCRIPTIONS, RECAPTIONS)

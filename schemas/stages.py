@@ -17,3 +17,12 @@ def describing(model: str, revision: str, prompt_hash: str) -> str:
     'describe_images/rules://@3/5f2a90c1d3e4'
     """
     return f"describe_images/{model}@{revision}/{prompt_hash[:12]}"
+
+
+def recaptioning(task: str, model: str, revision: str, prompt_hash: str) -> str:
+    """Return the stage of one kind of caption by ``model``: one that is turned away says nothing of the other kind.
+
+    >>> recaptioning("recap_long", "rules://", "3", "5f2a90c1d3e4b687")
+    'recaption_images/recap_long/rules://@3/5f2a90c1d3e4'
+    """
+    return f"recaption_images/{task}/{model}@{revision}/{prompt_hash[:12]}"
