@@ -1,4 +1,4 @@
-"""silver.samples, silver.descriptions -> gold.captions, gold.training: what analysts ask and trainers read."""
+"""silver.samples, descriptions, recaptions -> gold.captions, gold.training: what analysts ask and trainers read."""
 
 import sys
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from jobs.recaption_images import recap_author
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
 from lakehouse.increments import run_increments
@@ -26,17 +27,28 @@ from schemas import TABLES
 from schemas.bronze import PAIRS
 from schemas.gold import CAPTIONS, TAGS, TEXTS, TRAINING
 from schemas.ops import REJECTS, RUNS
-from schemas.silver import DESCRIPTIONS, SAMPLES, SELECTIONS
+from schemas.silver import DESCRIPTIONS, RECAPTIONS, SAMPLES, SELECTIONS
 from schemas.stages import describing, selecting
 from udfs.ask import author_of
 from udfs.prompts import read_prompt
 from udfs.publish import image_maker, publish
+from udfs.recaptions import LONG, SHORT
 from udfs.spark import map_batches
 
 BUCKETS = 1000
 
-_TRAINING_FROM = ("request_key", "vocabulary", "image_policy", "split")
-"""What a training row is made from: where one of these is another, the row is made anew."""
+_CAPTIONS_FROM = ("request_key", "recap_request_keys")
+"""What a row of captions is made from: where one of these is another, the row is made anew."""
+
+_TRAINING_FROM = (*_CAPTIONS_FROM, "vocabulary", "image_policy", "split")
+"""What a training row is made from."""
+
+_RECAP_AUTHOR = {
+    "model": "recap_model",
+    "revision": "recap_revision",
+    **{name: name for name in (f"{SHORT}_prompt_hash", f"{LONG}_prompt_hash")},
+}
+"""Who wrote the captions: name of the column in silver.recaptions -> in gold.captions."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Config:
     selection: Annotated[str, "which selection to publish"] = "default"
     model: Annotated[str, "whose texts to publish"] = "rules://"
     prompt: Annotated[str, "which prompt's texts to publish"] = "hqclip_student"
+    recap_model: Annotated[str, "whose RECAP captions to publish as well; empty for none"] = ""
+    recap_prompt: Annotated[str, "which two prompts' captions these are, as recaption_images has it"] = "recap"
     fit: Annotated[str, "crop: the shorter side has --pixels, the trainer crops; pad: all of it on a white square"] = (
         "crop"
     )
@@ -69,7 +83,7 @@ def training_rows(described: DataFrame, config: Config, *, vocabulary: str, posi
 
     They are in random order within each file: a sample_id is a hash.
     """
-    rows = described.select("sample_id", "image_id", "image", *TEXTS, "request_key")
+    rows = described.select("sample_id", "image_id", "image", *TEXTS, *_CAPTIONS_FROM)
     added = [pa.field("tag_ids", pa.list_(pa.int32())), pa.field("reason", pa.string())]
     # An image that cannot be read is null until its row is turned away.
     schema = pa.schema([*(field.with_nullable(True) for field in to_arrow_schema(rows.schema)), *added])
@@ -99,14 +113,14 @@ def bucket_of(image_id: str) -> Column:
 def check(config: Config) -> None:
     """Raise BadInput for a fit, a prompt or a model that there is not, and for a share that is none."""
     image_maker(config.fit, config.pixels)
-    author_of(config.model, read_prompt(config.prompt))
+    _authors(config)
     if not 0 <= config.held_out < 1:
         raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
 
 
 def run(lake: Lake, config: Config) -> Counts:
     """Publish what is new."""
-    author = author_of(config.model, read_prompt(config.prompt))
+    author, recap = _authors(config)
     if lake.setting(JOB.name) not in (None, config.selection):
         # A release of two selections would hold what either turned away.
         raise BadInput(f"gold was published from selection {lake.setting(JOB.name)!r}: publish into another lake")
@@ -114,9 +128,11 @@ def run(lake: Lake, config: Config) -> Counts:
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         lake.settle(JOB.name, config.selection)
-        with persisted(_described(lake, batch, config.selection, author)) as described:
+        whole = _captioned(lake, _described(lake, batch, config.selection, author), recap)
+        with persisted(whole) as described:
             pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
-            lake.upsert(CAPTIONS, captions_of(described, pairs), key="sample_id", unless_same=("request_key",), txn=txn)
+            captions = captions_of(described, pairs)
+            lake.upsert(CAPTIONS, captions, key="sample_id", unless_same=_CAPTIONS_FROM, txn=txn)
             made = training_rows(described, config, vocabulary=vocabulary, positions=positions)
             with persisted(made) as rows:
                 return {"rows": batch.count(), **write(rows, txn)}
@@ -129,14 +145,23 @@ def run(lake: Lake, config: Config) -> Counts:
         return counts
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    checkpoint = _checkpoint(lake, config, author, vocabulary)
+    checkpoint = _checkpoint(lake, config, author, recap, vocabulary)
     progress = Progress(JOB.name, total=lake.backlog(SAMPLES, checkpoint))
     return run_increments(samples, each, checkpoint=checkpoint, progress=progress)
 
 
-def _checkpoint(lake: Lake, config: Config, author: Mapping[str, str], vocabulary: str) -> str:
+def _authors(config: Config) -> tuple[dict[str, str], dict[str, str]]:
+    """Return who wrote the four texts and who the captions, by the names of silver's columns; no captions, no one."""
+    recap = recap_author(config.recap_model, config.recap_prompt) if config.recap_model else {}
+    return author_of(config.model, read_prompt(config.prompt)), recap
+
+
+def _checkpoint(
+    lake: Lake, config: Config, author: Mapping[str, str], recap: Mapping[str, str], vocabulary: str
+) -> str:
     """Return where the stream of these settings is; it starts anew if rows of other settings have to be made anew."""
-    made = (config.selection, *author.values(), vocabulary, image_policy(config), str(config.held_out))
+    texts = (*author.values(), *recap.values())
+    made = (config.selection, *texts, vocabulary, image_policy(config), str(config.held_out))
     if not lake.exists(TRAINING):
         return lake.checkpoint(JOB.name, *made)
     is_held_out = F.col("bucket") < round(config.held_out * BUCKETS)
@@ -145,8 +170,11 @@ def _checkpoint(lake: Lake, config: Config, author: Mapping[str, str], vocabular
         | (F.col("vocabulary") != vocabulary)
         | (is_held_out != (F.col("split") == "held_out"))
     )
-    authors = {tuple(row) for row in lake.read(CAPTIONS).select(*author).distinct().collect()}
-    is_stale = authors - {tuple(author.values())} or not lake.read(TRAINING).where(is_other_row).isEmpty()
+    captions = lake.read(CAPTIONS).select(*author, *_RECAP_AUTHOR.values()).distinct()
+    asked_for = (*author.values(), *(recap.get(name) for name in _RECAP_AUTHOR))
+    is_stale = {tuple(row) for row in captions.collect()} - {asked_for} or not lake.read(TRAINING).where(
+        is_other_row
+    ).isEmpty()
     return lake.checkpoint(JOB.name, *made, *([f"over {lake.version(TRAINING)}"] if is_stale else []))
 
 
@@ -182,6 +210,20 @@ def _described(lake: Lake, samples: DataFrame, selection: str, author: Mapping[s
     asked = wanted.join(F.broadcast(failed), on="sample_id", how="left_anti")
     whole = look_up(asked, descriptions, needs="describe_images")
     return whole.withColumn("web_text", web_text())
+
+
+def _captioned(lake: Lake, described: DataFrame, recap: Mapping[str, str]) -> DataFrame:
+    """Return the samples with RECAP's captions, of which each must have been asked for; with nulls if no one's are."""
+    names = (SHORT, LONG, *_RECAP_AUTHOR.values())
+    if not recap:
+        nothing = {name: F.lit(None).cast("string") for name in names}
+        return described.withColumns({**nothing, "recap_request_keys": F.array().cast("array<string>")})
+    # RECAP drops what has more than 77 tokens (section 4): CLIP would not read its end.
+    texts = [F.when(~F.col(f"is_{kind}_over_77"), F.col(kind)).alias(kind) for kind in (SHORT, LONG)]
+    keys = F.array(f"{SHORT}_request_key", f"{LONG}_request_key").alias("recap_request_keys")
+    authors = [F.col(name).alias(gold) for name, gold in _RECAP_AUTHOR.items()]
+    captions = holding(lake.read(RECAPTIONS), recap).select("sample_id", *texts, *authors, keys)
+    return look_up(described, captions, needs="recaption_images")
 
 
 def web_text() -> Column:

@@ -20,7 +20,7 @@ from schemas import TABLES
 from schemas.gold import RELEASES, TAGS, TEXTS, TRAINING
 from schemas.ops import RUNS
 
-_DIGESTED = ("sample_id", "split", "request_key", "image_policy")
+_DIGESTED = ("sample_id", "split", "request_key", "image_policy", "recap_request_keys")
 """What a row's part of a batch is made from: other texts or another image size are another release."""
 
 _PINNED = ("predicate", "mix", "negatives", "seed", "vocabulary", "digest")

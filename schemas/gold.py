@@ -14,6 +14,19 @@ _TEXTS = (
     Column("short_positive", "ARRAY<STRING>", "HQ-CLIP: tags of things in the image, best first"),
     Column("long_negative", "STRING", "HQ-CLIP: close to the truth, false of the image"),
     Column("short_negative", "ARRAY<STRING>", "HQ-CLIP: tags of things that are not in the image"),
+    Column(
+        "recap_short",
+        "STRING",
+        "RECAP: what the image mainly shows; null if not asked for, turned away, or over 77 tokens (silver.recaptions)",
+        nullable=True,
+    ),
+    Column("recap_long", "STRING", "RECAP: what is to be seen in detail; null as recap_short may be", nullable=True),
+)
+
+_RECAP_KEYS = Column(
+    "recap_request_keys",
+    "ARRAY<STRING>",
+    "The answers in silver.responses that recap_short and recap_long were read from; empty if they were not published",
 )
 
 TEXTS = tuple(column.name for column in _TEXTS)
@@ -41,6 +54,11 @@ CAPTIONS = Table(
         Column("revision", "STRING", "Revision of that model's weights, or of the rules"),
         Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
         Column("request_key", "STRING", "The answer in silver.responses that the four texts were read from"),
+        Column("recap_model", "STRING", "Model URI that wrote RECAP's two captions", nullable=True),
+        Column("recap_revision", "STRING", "Revision of that model's weights, or of the rules", nullable=True),
+        Column("recap_short_prompt_hash", "STRING", "SHA-256, in hex, of the short one's prompt file", nullable=True),
+        Column("recap_long_prompt_hash", "STRING", "SHA-256, in hex, of the long one's prompt file", nullable=True),
+        _RECAP_KEYS,
         _RUN_ID,
     ),
 )
@@ -82,6 +100,7 @@ TRAINING = Table(
         Column("tag_ids", "ARRAY<INT>", "Positive tags as positions in the vocabulary, ascending"),
         Column("vocabulary", "STRING", "Version of the vocabulary that tag_ids refer to"),
         Column("request_key", "STRING", "The answer in silver.responses that the four texts were read from"),
+        _RECAP_KEYS,
         Column("split", "STRING", "train or held_out, by hash of the image, so that one image is never in both"),
         Column("bucket", "INT", "0 to 999 by hash of the image: a reproducible sample is a predicate on it"),
         _RUN_ID,

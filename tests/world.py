@@ -34,7 +34,7 @@ ROW_GROUP = 16
 
 HELD_OUT = 0.3
 
-_PUBLISHED: Mapping[str, Any] = {"pixels": 40, "held_out": HELD_OUT, "row_group": ROW_GROUP}
+PUBLISHED: Mapping[str, Any] = {"pixels": 40, "held_out": HELD_OUT, "row_group": ROW_GROUP}
 
 
 def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
@@ -58,7 +58,7 @@ def run_path(lake: "Lake", source: Path) -> dict[str, dict[str, int]]:
         "select_pairs": dict(select_pairs.JOB.run(lake, select_pairs.Config(root))),
         "describe_images": dict(describe_images.JOB.run(lake, describe_images.Config(lake=root))),
         "build_vocabulary": dict(build_vocabulary.JOB.run(lake, build_vocabulary.Config(root))),
-        "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, **_PUBLISHED))),
+        "publish_gold": dict(publish_gold.JOB.run(lake, publish_gold.Config(root, **PUBLISHED))),
         "release_training": dict(release_training.JOB.run(lake, release_training.Config(root))),
     }
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 Crop = Literal["random", "center"]
 
-_NOT_TEXTS = ("sample_id", "image_id", "image_policy", "vocabulary", "request_key", "split", "run_id")
+_KEYS = ("sample_id", "image_id", "request_key", "recap_request_keys", "run_id")
+_NOT_TEXTS = (*_KEYS, "image_policy", "vocabulary", "split")
 _BATCHES_AHEAD = 3
 _MOST_THREADS = 16
 _MOST_READERS = 4

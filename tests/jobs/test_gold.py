@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import build_vocabulary, publish_gold, release_training
+from jobs import build_vocabulary, publish_gold, recaption_images, release_training
 from jobs.publish_gold import newest_vocabulary
 from jobs.train_clip import newest_release
-from lakehouse.errors import BadInput
+from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.lake import Lake
-from schemas.gold import RELEASES
-from schemas.silver import DESCRIPTIONS
-from tests.world import World
+from lakehouse.stream import CaptionStream, Mix
+from schemas.gold import CAPTIONS, RELEASES, TRAINING
+from schemas.silver import DESCRIPTIONS, RECAPTIONS
+from tests.world import PUBLISHED, World
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -100,3 +101,39 @@ def test_a_release_of_nothing_is_refused(world: World) -> None:
 def test_gold_holds_one_selection(world: World) -> None:
     with pytest.raises(BadInput, match="gold was published from selection 'default': publish into another lake"):
         publish_gold.run(world.lake, publish_gold.Config(world.lake.root, selection="other"))
+
+
+def test_recaptions_are_published_where_they_are_asked_for(
+    world: World, open_at: Callable[[Path], Lake], tmp_path: Path
+) -> None:
+    def publish(model: str = "") -> dict[str, int]:
+        config = publish_gold.Config(lake.root, recap_model=model, **PUBLISHED)
+        return dict(publish_gold.JOB.run(lake, config))
+
+    shutil.copytree(world.lake.root, tmp_path / "lake")
+    lake = open_at(tmp_path / "lake")
+    first, rows = newest_release(lake.root, ""), lake.read(TRAINING).count()
+    with pytest.raises(JoinAuditFailed, match="run recaption_images first"):
+        publish("rules://")
+    recaption_images.JOB.run(lake, recaption_images.Config(lake=lake.root))
+    assert publish("rules://")["published"] == rows
+    made_in = {row.run_id for row in lake.read(TRAINING).select("run_id").distinct().collect()}
+    publish("rules://")
+    assert {row.run_id for row in lake.read(TRAINING).select("run_id").distinct().collect()} == made_in
+
+    written = lake.read(RECAPTIONS).select("sample_id", "recap_short", "recap_long")
+    for table in (CAPTIONS, TRAINING):
+        assert lake.read(table).select(*written.columns).exceptAll(written).isEmpty()
+        assert lake.read(table).count() == rows
+    assert [row.recap_model for row in lake.read(CAPTIONS).select("recap_model").distinct().collect()] == ["rules://"]
+
+    assert release(lake, mix="recap_short=0.5,recap_long=0.5")
+    assert newest_release(lake.root, "") != first
+    stream = CaptionStream(lake.root, release=newest_release(lake.root, ""), batch_size=8, image_size=32)
+    texts = {text for batch in stream for text in batch.text}
+    known = {text: name for row in written.collect() for name, text in row.asDict().items()}
+    assert {known[text] for text in texts} == {"recap_short", "recap_long"}
+    assert stream.mix == Mix(recap_short=0.5, recap_long=0.5)
+
+    assert publish()["published"] == rows
+    assert lake.read(TRAINING).where("recap_short IS NOT NULL OR size(recap_request_keys) > 0").isEmpty()
