@@ -1,10 +1,11 @@
-"""`make bench` lists the benchmarks; `make bench NAME=demo` runs one."""
+"""`make bench` lists the benchmarks; `make bench NAME=demo` runs one, `NAME="caption lookup"` a part of one."""
 
 import sys
 from importlib import import_module
 from typing import Final
 
 BENCHMARKS: Final = {
+    "caption": "a chat server captions: CPU of the client, how busy the server is, kills, changes, look-up, budget",
     "demo": "the demo from nothing, a second time, and with 1 % new pairs",
     "hf_gpu": "a model of transformers on one GPU: images and tokens a second, and how busy the GPU is",
 }
@@ -17,7 +18,7 @@ def main(argv: list[str]) -> int:
             print(f"no benchmark {argv[0]!r}: there are", file=sys.stderr)
         print("\n".join(f"make bench NAME={name:<10} {what}" for name, what in BENCHMARKS.items()))
         return 2 if argv else 0
-    return int(import_module(f"benchmarks.{argv[0]}").main())
+    return int(import_module(f"benchmarks.{argv[0]}").main(argv[1:]))
 
 
 if __name__ == "__main__":

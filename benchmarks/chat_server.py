@@ -37,11 +37,16 @@ class ChatServer:
     """The key that it accepts; None accepts any and none."""
     model: str = "tiny"
     log: str | None = None
+    is_runaway: bool = False
+    """Whether it writes prose, and as many tokens as it may, whatever it is asked for."""
+    faults: float = 0.0
+    """Share of requests that it fails on when they first come, by turns with 429, 500 and a connection that breaks."""
     answer: Callable[["Asked"], web.StreamResponse | None] | None = None
     """May answer instead; None leaves the request to the server."""
     in_flight: int = 0
     peak: int = 0
     served: list[dict[str, Any]] = field(default_factory=list)
+    _failed_on: set[str] = field(default_factory=set)
 
     def app(self) -> web.Application:
         """Return the application."""
@@ -65,10 +70,12 @@ class ChatServer:
             return refusal(401, "Incorrect API key provided")
         if self.in_flight >= self.most:
             return refusal(429, "too many requests")
+        if (fault := self._fault(asked, request)) is not None:
+            return fault
         began = time.time()
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
-        status = None
+        status, tokens = None, self._tokens(asked)
         try:
             await asyncio.sleep(self._delay(asked))
             response = (self.answer and self.answer(asked)) or self._usual(asked)
@@ -76,14 +83,31 @@ class ChatServer:
             return response
         finally:
             self.in_flight -= 1
-            self._write({"request": asked.digest, "image": asked.image, "began": began, "status": status})
+            told = {"request": asked.digest, "image": asked.image, "tokens": tokens}
+            self._write({**told, "began": began, "status": status})
 
     def _usual(self, asked: "Asked") -> web.Response:
         """Answer; fail on the images whose SHA-256 the file beside the log, with ``.ill`` behind its name, holds."""
         ill = Path(f"{self.log}.ill")
         if self.log is not None and ill.exists() and asked.image in ill.read_text():
             return refusal(500, "out of order")
+        if self.is_runaway:
+            reply = completion(asked, "Let me think about it.", completion_tokens=asked.body["max_tokens"])
+            return web.json_response(reply)
         return web.json_response(completion(asked))
+
+    def _tokens(self, asked: "Asked") -> int:
+        read, written = usage_of(asked).values()
+        return read + (int(asked.body["max_tokens"]) if self.is_runaway else written)
+
+    def _fault(self, asked: "Asked", request: web.Request) -> web.Response | None:
+        place = int(asked.digest[:8], 16)
+        if place >= self.faults * 16**8 or asked.digest in self._failed_on:
+            return None
+        self._failed_on.add(asked.digest)
+        if place % 3 == 2 and request.transport is not None:
+            request.transport.abort()
+        return (refusal(429, "slow down"), refusal(500, "out of order"), refusal(503, "gone"))[place % 3]
 
     def _write(self, line: dict[str, Any]) -> None:
         line["ended"] = time.time()
@@ -139,10 +163,15 @@ def texts(asked: Asked) -> str:
     )
 
 
+def usage_of(asked: Asked) -> dict[str, int]:
+    """Return the tokens of a request and of the usual answer to it."""
+    return {"prompt_tokens": len(asked.text) // 4 + 256, "completion_tokens": 80}
+
+
 def completion(asked: Asked, content: Any = None, *, finish: str = "stop", **usage: int) -> dict[str, Any]:
     """Return a reply in OpenAI's form, with ``content`` or the four texts."""
     content = texts(asked) if content is None else content
-    counted = {"prompt_tokens": len(asked.text) // 4 + 256, "completion_tokens": 80} | usage
+    counted = usage_of(asked) | usage
     return {
         "id": f"chatcmpl-{asked.digest[:12]}",
         "object": "chat.completion",
@@ -180,9 +209,12 @@ def main() -> int:
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--most", type=int, default=1_000_000)
     parser.add_argument("--key")
-    args = parser.parse_args()
-    server = ChatServer(latency=args.latency, most=args.most, key=args.key, log=args.log)
-    asyncio.run(_serve(server, args.port))
+    parser.add_argument("--runaway", dest="is_runaway", action="store_true")
+    parser.add_argument("--faults", type=float, default=0.0)
+    args = vars(parser.parse_args())
+    port = args.pop("port")
+    server = ChatServer(**args)
+    asyncio.run(_serve(server, port))
     return 0
 
 

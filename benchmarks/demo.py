@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ OUT = Path("build/bench")
 NEW_SHARE = 0.01
 
 
-def main() -> int:
+def main(_: Sequence[str] = ()) -> int:
     """Run the three, print the figures and write them."""
     pairs = openclipart.fetch(OUT / "openclipart")
     source, late = _split(pairs, OUT / "pairs")

@@ -1,4 +1,4 @@
-"""Chat servers in processes of their own."""
+"""Chat servers in processes of their own, which can be killed and started again at the same place."""
 
 import json
 import socket
@@ -7,15 +7,24 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A server that runs: its address, and what it has seen."""
+    """A chat server: where it is, and what it has seen."""
 
     port: int
+    latency: float = 0.0
+    """Mean seconds an answer."""
+    log: Path | None = None
+    """File that each answer is written down in, which outlives the server."""
+    core: int | None = None
+    """The one core that it runs on; None for any."""
+    flags: tuple[str, ...] = ()
+    _process: subprocess.Popen[str] = field(init=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -28,24 +37,43 @@ class Server:
         return f"openai+http://127.0.0.1:{self.port}/v1?model=tiny"
 
     def served(self) -> list[dict[str, Any]]:
-        """Return each request that was answered: when it began and ended, in seconds, and its status."""
+        """Return each request that was answered, to an asker who was there: when it began and ended, and its image."""
+        return [line for line in self._written() if line["status"] == 200]
+
+    def _written(self) -> list[dict[str, Any]]:
+        if self.log is not None:
+            return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/log", timeout=60) as reply:
             lines: list[dict[str, Any]] = json.load(reply)["served"]
-        return [line for line in lines if line["status"] == 200]
+        return lines
+
+    def start(self) -> None:
+        """Start it, and return when it listens."""
+        pinned = ["taskset", "--cpu-list", str(self.core)] if self.core is not None else []
+        log = ["--log", str(self.log)] if self.log is not None else []
+        where = ["--port", str(self.port), "--latency", str(self.latency)]
+        command = [*pinned, sys.executable, "-m", "benchmarks.chat_server", *where, *log, *self.flags]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline().startswith("http"):
+            raise RuntimeError(f"the server did not start: {' '.join(command)}")
+
+    def kill(self) -> None:
+        """Kill it, with what it has under way."""
+        self._process.kill()
+        self._process.communicate()
 
 
 @contextmanager
-def serving(*, latency: float = 0.0, core: int | None = None) -> Iterator[Server]:
-    """Run a server while the block runs, on one ``core`` if that is named, with answers after about ``latency`` s."""
+def serving(
+    *, latency: float = 0.0, log: Path | None = None, core: int | None = None, flags: tuple[str, ...] = ()
+) -> Iterator[Server]:
+    """Run a server at a free port while the block runs, with answers after about ``latency`` s."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        server = Server(free.getsockname()[1])
-    pinned = ["taskset", "--cpu-list", str(core)] if core is not None else []
-    command = [*pinned, sys.executable, "-m", "benchmarks.chat_server", "--port", str(server.port)]
-    with subprocess.Popen([*command, "--latency", str(latency)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            yield server
-        finally:
-            process.kill()
+        server = Server(free.getsockname()[1], latency, log, core, flags)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

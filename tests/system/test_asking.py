@@ -1,20 +1,17 @@
 """Every answer is paid once and stands on its own row, whatever is killed, refused or changed on the way."""
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from benchmarks.caption.servers import Server, serving
 from benchmarks.samples import add_samples
 from jobs import describe_images
 from lakehouse.lake import Lake
@@ -30,60 +27,17 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 ROWS = 40
 
 
-@dataclass
-class Server:
-    """A chat server in a process of its own, which can be killed and started again at the same place."""
-
-    log: Path
-    port: int
-    latency: float
-    settings: str = ""
-
-    @property
-    def model(self) -> str:
-        return f"openai+http://127.0.0.1:{self.port}/v1?model=tiny&deadline=60{self.settings}"
-
-    @property
-    def served(self) -> list[dict[str, Any]]:
-        """What it has answered, one entry a request; those whose asker had gone when it was done have no status."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        return [line for line in map(json.loads, lines) if line["status"] == 200]
-
-    def start(self) -> None:
-        flags = ["--port", self.port, "--log", self.log, "--latency", self.latency]
-        command = [sys.executable, "-m", "benchmarks.chat_server", *map(str, flags)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().startswith("http"), "the server did not start"
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@contextmanager
-def running(log: Path, *, latency: float) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        server = Server(log, free.getsockname()[1], latency)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server that answers at once."""
-    with running(tmp_path / "served.jsonl", latency=0.0) as made:
+    with serving(log=tmp_path / "served.jsonl") as made:
         yield made
 
 
 @pytest.fixture
 def slow_server(tmp_path: Path) -> Iterator[Server]:
     """A server that takes about a third of a second for an answer."""
-    with running(tmp_path / "served.jsonl", latency=0.3) as made:
+    with serving(log=tmp_path / "served.jsonl", latency=0.3) as made:
         yield made
 
 
@@ -93,8 +47,8 @@ def samples(lake: Lake) -> Lake:
     return lake
 
 
-def describe(lake: Lake, server: Server, **flags: Any) -> Counts:
-    config = describe_images.Config(lake=lake.root, model=server.model, **flags)
+def describe(lake: Lake, model: str, **flags: Any) -> Counts:
+    config = describe_images.Config(lake=lake.root, model=model, **flags)
     return describe_images.JOB.run(lake, config)
 
 
@@ -110,31 +64,31 @@ def assert_nothing_was_paid_twice(lake: Lake, server: Server, *, in_flight: int)
     answers = [row for row in read_rows(lake.root, RESPONSES) if row["status"] == "answered"]
     assert len({row["request_key"] for row in answers}) == len(answers) == ROWS
     kept = {images[row["sample_id"]]: row["asked_at"].timestamp() for row in answers}
-    again = [line for line in server.served if line["began"] > kept[line["image"]]]
+    again = [line for line in server.served() if line["began"] > kept[line["image"]]]
     assert again == []
-    assert len(server.served) <= ROWS + in_flight
+    assert len(server.served()) <= ROWS + in_flight
 
 
 def test_what_is_asked_is_what_is_not_answered_yet(samples: Lake, server: Server) -> None:
     """From a plan, over a budget, to changed texts and prompts: one lake and one server, requests counted."""
-    plan = describe(samples, server, dry_run=True)
-    assert (plan["requests_to_send"], len(server.served)) == (ROWS, 0)
+    plan = describe(samples, server.model, dry_run=True)
+    assert (plan["requests_to_send"], len(server.served())) == (ROWS, 0)
     assert plan["tokens_at_most"] > ROWS * 512
 
-    stopped = describe(samples, server, budget_requests=15)
-    assert (stopped["described"], stopped["left_by_the_budget"], len(server.served)) == (15, ROWS - 15, 15)
+    stopped = describe(samples, server.model, budget_requests=15)
+    assert (stopped["described"], stopped["left_by_the_budget"], len(server.served())) == (15, ROWS - 15, 15)
 
-    assert describe(samples, server)["described"] == ROWS - 15
+    assert describe(samples, server.model)["described"] == ROWS - 15
     assert_each_row_has_its_own_answer(samples)
-    assert len(server.served) == ROWS
+    assert len(server.served()) == ROWS
 
-    assert not describe(samples, server), "a second run asks nothing"
+    assert not describe(samples, server.model), "a second run asks nothing"
 
     add_samples(samples, 3, image_bytes=5_000, turn=1)
-    assert describe(samples, server)["described"] == 3
-    assert describe(samples, server, prompt="hqclip_teacher")["described"] == ROWS + 3
-    describe(samples, server)  # back to the earlier prompt, which costs nothing
-    assert len(server.served) == 2 * (ROWS + 3)
+    assert describe(samples, server.model)["described"] == 3
+    assert describe(samples, server.model, prompt="hqclip_teacher")["described"] == ROWS + 3
+    describe(samples, server.model)  # back to the earlier prompt, which costs nothing
+    assert len(server.served()) == 2 * (ROWS + 3)
     assert_each_row_has_its_own_answer(samples, rows=2 * (ROWS + 3))
 
 
@@ -142,7 +96,7 @@ def test_what_no_server_answered_is_asked_again_by_the_next_run(samples: Lake, s
     images = sorted(row["image_id"] for row in read_rows(samples.root, SAMPLES))
     ill = Path(f"{server.log}.ill")
     ill.write_text("\n".join(images[:2]))
-    priced = replace(server, settings="&usd_in=1&usd_out=2")
+    priced = f"{server.model}&usd_in=1&usd_out=2"
     assert describe(samples, priced, budget_usd=100)["missed_until_the_next_run"] == 2
     ill.unlink()
     assert describe(samples, priced)["described"] == 2
@@ -156,7 +110,7 @@ def test_what_no_server_answered_is_asked_again_by_the_next_run(samples: Lake, s
 
 def test_a_killed_run_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
     flags = ("--lake", samples.root, "--model", slow_server.model, "--max-in-flight", 4)
-    kill_once(lambda: len(slow_server.served) >= 12, "describe_images", *flags)
+    kill_once(lambda: len(slow_server.served()) >= 12, "describe_images", *flags)
     done = call(describe_images.JOB.main, *flags)
     assert done.code == 0, done.err
     assert "recovered" in done.out
@@ -169,7 +123,7 @@ def undisturbed_by(what: Callable[[int], None], samples: Lake, server: Server) -
     flags = ("--lake", samples.root, "--model", server.model, "--max-in-flight", "4")
     command = [sys.executable, "-m", "jobs.describe_images", *flags]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
-        wait_until(lambda: len(server.served) >= ROWS // 3 or run.poll() is not None, seconds=240)
+        wait_until(lambda: len(server.served()) >= ROWS // 3 or run.poll() is not None, seconds=240)
         what(run.pid)
         said, _ = run.communicate(timeout=240)
     assert run.returncode == 0, said
