@@ -18,14 +18,14 @@ from lakehouse.increments import run_increments
 from lakehouse.joins import holding
 from lakehouse.lake import Lake, Txn, place
 from lakehouse.ledger import Ledger, request_key
-from lakehouse.limits import Limits, Spend
+from lakehouse.limits import NOTHING, Limits
 from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress, watch
 from lakehouse.session import driver_host, is_one_machine, task_slots
 from schemas.silver import RESPONSES, SAMPLES
 from udfs.ask import ANSWER_SCHEMA, Question, ask, author_of, read_journal
-from udfs.models import load
+from udfs.models import Describer, load
 from udfs.prompts import Prompt, read_prompt
 from udfs.spark import StreamFunction, map_stream
 from udfs.tasks import Task
@@ -78,12 +78,23 @@ def check_asking(config: AskingConfig) -> None:
     """Raise a LakehouseError for a prompt or model that there is not, and for a server that cannot answer."""
     read_prompt(config.prompt)
     model = load(config.model)
+    _check_limits(config, model)
+    if not config.dry_run:
+        model.check()
+
+
+def _check_limits(config: AskingConfig, model: Describer) -> None:
+    given = next((name for name in _COUNTED if getattr(config, name) is not None), None)
+    if given is not None and model.most(1, 0, "") == NOTHING:
+        flag = f"--{given.replace('_', '-')}"
+        raise BadInput(f"{flag} has no meaning for {config.model}: it runs inside the tasks, where nothing is billed")
     if config.budget_usd is not None and not model.has_price:
         raise BadInput(
             f"no price is known for {config.model}: name one, such as {config.model}?usd_in=0.15&usd_out=0.6"
         )
-    if not config.dry_run:
-        model.check()
+
+
+_COUNTED = ("budget_usd", "budget_tokens", "budget_requests", "requests_per_minute", "tokens_per_minute")
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ class Asking:
         most = load(self.config.model).most(asked, own_bytes, self.prompt.text)
         counts = {"samples": rows, "answered_already": rows - asked, "missed_before": missed, "requests_to_send": asked}
         return (
-            counts if most == Spend() else {**counts, "tokens_at_most": most.tokens, "usd_at_most": math.ceil(most.usd)}
+            counts if most == NOTHING else {**counts, "tokens_at_most": most.tokens, "usd_at_most": math.ceil(most.usd)}
         )
 
     def _recover(self) -> int:

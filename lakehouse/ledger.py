@@ -45,11 +45,9 @@ class Ledger:
 
     def ask_once(self, requests: DataFrame, ask: Ask, *, txn: Txn | None) -> None:
         """Ask for what is not answered yet and append the answers: the one action, as Spark may run a plan again."""
-        kept = journal_files(self.journal)
         self.lake.append(self.table, ask(self.unanswered(requests)), txn=txn)
         files = journal_files(self.journal)
-        if kept:  # what a run that died has under way need not be about these requests
-            self._keep_open(files)
+        self._keep_open(files)
         remove_files(files)
 
     def recover(self, read: Callable[[DataFrame], DataFrame]) -> int:

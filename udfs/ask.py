@@ -118,7 +118,7 @@ class _Found:
                 answers[record["request_key"]] = record
             elif record["kind"] != "intent":
                 notes.append(record)
-        left = left_open(notes, answers)
+        left = left_open(notes, {key: record["status"] for key, record in answers.items()})
         begun = {note["request_key"]: note for note in left if note["kind"] == "unreadable"}
         return cls(answers, begun, [note for note in left if note["kind"] == "submission"])
 

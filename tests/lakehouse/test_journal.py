@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.journal import journal_files, open_journal, read_records, remove_files
+from lakehouse.under_way import open_notes
 
 RECORDS: list[dict[str, Any]] = [
     {"kind": "intent", "request_key": "a"},
@@ -98,3 +99,16 @@ def test_a_flipped_bit_is_never_taken_for_a_record(
     found = damaged(tmp_path_factory.mktemp("flip"), flip)
     assert len(found) >= 3
     assert all(record in [{"number": number} for number in range(5)] for record in found)
+
+
+@pytest.mark.parametrize(("status", "costs"), [(None, [0.25]), ("missed", [0.0]), ("answered", [])])
+def test_a_first_answer_is_kept_until_the_second_question_is_answered(
+    status: str | None, costs: list[float], tmp_path: Path
+) -> None:
+    """That no server answered it says nothing about the first answer, which is paid, and counted in that row."""
+    journal = open_journal(str(tmp_path))
+    journal.write({"kind": "unreadable", "request_key": "k", "input_tokens": 9, "output_tokens": 9, "cost_usd": 0.25})
+    if status is not None:
+        journal.write({"kind": "answer", "request_key": "k", "status": status})
+    journal.close()
+    assert [note["cost_usd"] for note in open_notes(journal_files(str(tmp_path)))] == costs

@@ -167,3 +167,10 @@ def test_a_budget_in_dollars_needs_a_price(lake: Lake, monkeypatch: pytest.Monke
     assert (
         said == "error: no price is known for openai://gpt-9: name one, such as openai://gpt-9?usd_in=0.15&usd_out=0.6"
     )
+
+
+def test_a_model_that_bills_nothing_takes_no_budget(lake: Lake) -> None:
+    said = call(describe_images.JOB.main, "--lake", lake.root, "--budget-requests", "5").error
+    assert said == (
+        "error: --budget-requests has no meaning for rules://: it runs inside the tasks, where nothing is billed"
+    )
