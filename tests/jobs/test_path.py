@@ -125,7 +125,7 @@ def test_a_second_run_writes_nothing(world: World) -> None:
 def test_a_dry_run_asks_nothing(world: World) -> None:
     config = describe_images.Config(lake=world.lake.root, model="fake://echo", dry_run=True)
     before, samples = world.lake.version(RESPONSES), world.lake.read(SAMPLES).count()
-    plan = {"samples": samples, "answered_already": 0, "failed_before": 0, "requests_to_send": samples}
+    plan = {"samples": samples, "answered_already": 0, "missed_before": 0, "requests_to_send": samples}
     assert describe_images.run(world.lake, config) == plan
     assert world.lake.version(RESPONSES) == before
 

@@ -90,11 +90,11 @@ def test_what_is_sound_reaches_the_trainer(lake: Lake, counts: dict[str, dict[st
     assert names(lake, [row.sample_id for row in lake.read(TRAINING).collect()]) == ["good.png"]
 
 
-def test_a_dry_run_tells_failures_from_what_is_to_be_asked(lake: Lake, counts: dict[str, dict[str, int]]) -> None:
+def test_a_dry_run_counts_a_failure_for_good_as_an_answer(lake: Lake, counts: dict[str, dict[str, int]]) -> None:
     def plan(model: str) -> dict[str, int]:
         return dict(describe_images.run(lake, describe_images.Config(lake=lake.root, model=model, dry_run=True)))
 
-    nothing = {"samples": 2, "answered_already": 0, "failed_before": 0, "requests_to_send": 0}
+    nothing = {"samples": 2, "answered_already": 0, "missed_before": 0, "requests_to_send": 0}
     assert plan("rules://") == nothing | {"answered_already": 2}
-    assert plan("fake://fails") == nothing | {"failed_before": 2}
+    assert plan("fake://fails") == nothing | {"answered_already": 2}
     assert plan("fake://echo") == nothing | {"requests_to_send": 2}
