@@ -115,7 +115,8 @@ class Asking:
     def ledger(self) -> Ledger:
         """The ledger, with the journal of this question."""
         root = self.config.journal or f"{self.lake.root}/_journal"
-        return Ledger(self.lake, RESPONSES, place(root, self.task.name, *self.author.values()))
+        author = self.author
+        return Ledger(self.lake, RESPONSES, place(root, self.task.name, *author.values()), author)
 
     def requests(self, samples: DataFrame) -> DataFrame:
         """Return what the model is asked about each sample, with the key that the answer will be kept under."""

@@ -37,6 +37,8 @@ class _Asked:
     """Seconds of its deadline: only what servers take counts, not its turn in the line of a rate limit."""
     attempts: int = 0
     failures: int = 0
+    failed_at: Endpoint | None = None
+    """The replica that gave no answer to the last attempt: another one may."""
     unreadable: tuple[str, str] | None = None
     is_second: bool = False
     spent: Spend = NOTHING
@@ -106,7 +108,7 @@ class Client:
         )
 
     async def _send(self, request: Request, asked: _Asked, body: bytes, most: Spend) -> Verdict:
-        endpoint = await self._endpoint(request.image_id)
+        endpoint = await self._endpoint(request.image_id, asked.failed_at)
         lease = await self.seat.lease(most, endpoint.url)
         endpoint.take()
         asked.attempts += 1
@@ -122,6 +124,8 @@ class Client:
         asked.seconds += seconds
         asked.spent = asked.spent.plus(spent)
         self._learn(endpoint, verdict, seconds)
+        is_failure = isinstance(verdict, Busy) and verdict.reason != "server_busy"
+        asked.failed_at = endpoint if is_failure else None
         if spent.tokens > most.tokens:
             verdict = Hopeless(
                 message=f"the server counts {spent.tokens:,} tokens for a request of at most {most.tokens:,}: "
@@ -193,10 +197,10 @@ class Client:
             self.seat.report_fatal(message)
             raise ModelFailed(message)
 
-    async def _endpoint(self, image_id: str) -> Endpoint:
+    async def _endpoint(self, image_id: str, avoid: Endpoint | None) -> Endpoint:
         while True:
             now = time.monotonic()
-            endpoint = self.endpoints.choose(image_id, now)
+            endpoint = self.endpoints.choose(image_id, now, avoid=avoid)
             if endpoint is not None:
                 return endpoint
             await asyncio.sleep(min(1.0, self.endpoints.opens_in(now)))

@@ -59,15 +59,16 @@ class Endpoints:
     def __post_init__(self) -> None:
         self.replicas = [Endpoint(url) for url in self.urls]
 
-    def choose(self, image_id: str, now: float | None = None) -> Endpoint | None:
+    def choose(self, image_id: str, now: float | None = None, *, avoid: Endpoint | None = None) -> Endpoint | None:
         """Return the replica for an image: the first that is open in an order that is the image's own; None if none is.
 
-        Rendezvous hashing: when a replica rests, only its own images move, each to another one.
+        Rendezvous hashing: when a replica rests, only its own images move, each to another one. ``avoid`` comes last.
         """
         now = time.monotonic() if now is None else now
         if len(self.replicas) == 1:
             return self.replicas[0] if self.replicas[0].is_open(now) else None
         ranked = sorted(self.replicas, key=lambda one: hashlib.sha256(f"{image_id}\0{one.url}".encode()).digest())
+        ranked.sort(key=lambda one: one is avoid)
         return next((one for one in ranked if one.is_open(now)), None)
 
     def opens_in(self, now: float) -> float:
