@@ -10,10 +10,14 @@ import numpy as np
 
 from udfs.blind_test import BlindTest, auc_of, blind_test
 from udfs.hardness import edit_distance, jaccard
+from udfs.ratings import MOST
 from udfs.words import one_text, words_of
 
 KINDS: Final = ("alt_text", "long_positive", "short_positive", "long_negative", "short_negative")
 """Kinds of text that are compared with the image; tags are joined by commas."""
+
+RATED: Final = ("alt_text", "long_positive", "long_negative")
+"""Kinds of text that a judge rates, as HQ-CLIP's figure 4 has them."""
 
 LENGTHS: Final = ("long", "short")
 """A positive and a negative text stand against each other in two lengths."""
@@ -118,6 +122,20 @@ def audit_similarity(scores: Sequence[Row], *, rows: int) -> Findings:
     for length in LENGTHS:
         found += _gap(length, [(score[f"{length}_positive"], score[f"{length}_negative"]) for score in scores])
     return found
+
+
+def audit_ratings(ratings: Sequence[Row], *, rows: int) -> Findings:
+    """Return the distribution of a judge's ratings, 0 to 10, for each kind of text.
+
+    ``ratings`` holds one value a kind, or null where the judge's answer could not be used, for each sample asked about;
+    the coverage is the share of all texts of the ``rows`` that have one.
+    """
+    values = {kind: _finite(rating[kind] for rating in ratings) for kind in RATED}
+    known = sum(map(len, values.values()))
+    found = Findings((Metric("rating_coverage", known / (rows * len(RATED)) if rows else 0.0, known),))
+    for kind, own in values.items():
+        found += _moments(f"rating_{kind}", own)
+    return found + Findings((), _counted("rating", values, range(MOST + 1)))
 
 
 def _gap(length: str, pairs: Sequence[tuple[float | None, float | None]]) -> Findings:

@@ -49,7 +49,7 @@ REASONS: Final[dict[str, str]] = {
     "refused": "the model refused to answer",
     "empty_answer": "the model said nothing",
     "not_json": "the answer holds no JSON object",
-    "missing_field": "one of the four texts is missing or of a wrong type",
+    "missing_field": "a field of the answer is missing, of a wrong type or out of range",
     "contradicting_tags": "a tag stands in both lists",
     "text_too_long": "a text of the answer is over the limit",
     "not_prose": "a list, a table or JSON where sentences were asked for",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from udfs.descriptions import parse_answer
+from udfs.ratings import parse_rating
 from udfs.recaptions import LONG, SHORT, parse_caption
 
 
@@ -32,6 +33,10 @@ def _caption_complaint(kind: str) -> Callable[[str], str | None]:
     return complaint
 
 
+def _rating_complaint(answer: str) -> str | None:
+    return parse_rating(answer).detail
+
+
 def _object(**fields: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
 
@@ -52,5 +57,8 @@ RECAP_SHORT: Final = Task(name=SHORT, schema=None, complaint=_caption_complaint(
 RECAP_LONG: Final = Task(name=LONG, schema=None, complaint=_caption_complaint(LONG))
 """RECAP's long caption, by the same model under another prefix: all that is to be seen."""
 
-TASKS: Final[Mapping[str, Task]] = {task.name: task for task in (DESCRIBE, RECAP_SHORT, RECAP_LONG)}
+RATE: Final = Task(name="rate", schema=_object(rating={"type": "integer"}), complaint=_rating_complaint)
+"""How well a text fits the image, 0 to 10 (HQ-CLIP, figure 4)."""
+
+TASKS: Final[Mapping[str, Task]] = {task.name: task for task in (DESCRIBE, RECAP_SHORT, RECAP_LONG, RATE)}
 """Task by name: the name is what travels to where it is asked, and stands in the ledger."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.audit import KINDS, Findings, audit_similarity, audit_texts, digest_of
+from udfs.audit import KINDS, Findings, audit_ratings, audit_similarity, audit_texts, digest_of
 
 _SCORE = st.one_of(st.none(), st.floats(-100, 100), st.just(math.nan))
 
@@ -77,6 +77,20 @@ def test_the_gap_is_between_the_texts_of_one_pair() -> None:
     assert values["similarity_gap_long_std"] == 0
     assert (values["similarity_above_long"], values["similarity_above_short"]) == (1, 0.5)
     assert values["similarity_coverage"] == 0.5
+
+
+def test_ratings_are_summed_up_by_kind() -> None:
+    ratings = [{"alt_text": 6.0, "long_positive": 8.0 + at, "long_negative": None} for at in range(2)]
+    found = audit_ratings(ratings, rows=4)
+    values = values_of(found)
+    assert (values["rating_long_positive_mean"], values["rating_long_positive_std"]) == (8.5, 0.5)
+    assert values["rating_coverage"] == 4 / 12
+    assert "rating_long_negative_mean" not in values
+    assert {(one.label, one.part) for one in found.tallies if one.n} == {
+        ("6", "alt_text"),
+        ("8", "long_positive"),
+        ("9", "long_positive"),
+    }
 
 
 def test_other_answers_make_another_audit() -> None:

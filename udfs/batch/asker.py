@@ -21,7 +21,7 @@ from udfs.chat.images import sendable
 from udfs.chat.verdicts import Busy, Hopeless, Verdict
 from udfs.images import UnreadableImage
 from udfs.models import Desk, Reply, Request
-from udfs.prompts import fill, split_prompt
+from udfs.prompts import split_prompt
 
 if TYPE_CHECKING:
     from openai.types import Batch
@@ -127,7 +127,7 @@ class Asker:
         if chat.images and request.image is not None:
             size = {"width": request.width, "height": request.height, "max_pixels": chat.max_pixels}
             image = sendable(request.image, **size)
-        text = fill(self._own, sample_id=request.sample_id, alt_text=request.alt_text, web_tags=request.web_tags)
+        text = request.fill(self._own)
         note = self._desk.begun.get(request.request_key)
         unreadable = (note["answer"], note["complaint"]) if note else None
         body = self._bodies.body(text, image, unreadable=unreadable)

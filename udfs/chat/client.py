@@ -19,7 +19,7 @@ from udfs.chat.verdicts import Answered, Busy, Failed, Hopeless, Verdict
 from udfs.chat.window import Window
 from udfs.images import UnreadableImage
 from udfs.models import Desk, Reply, Request
-from udfs.prompts import fill, split_prompt
+from udfs.prompts import split_prompt
 
 _MAX_SENT = 5
 """Times that a request is sent again to servers that fail on it: what kills a server must not do so for ever."""
@@ -75,7 +75,7 @@ class Client:
             image = await self._image(request)
         except UnreadableImage as error:
             return Reply(reason=error.reason, detail=str(error), attempts=0)
-        text = fill(self._own, sample_id=request.sample_id, alt_text=request.alt_text, web_tags=request.web_tags)
+        text = request.fill(self._own)
         asked = self._begun(request)
         while True:
             body = self._bodies.body(text, image, unreadable=asked.unreadable)

@@ -17,7 +17,7 @@ from udfs.hf.messages import Told
 from udfs.hf.settings import HfSettings
 from udfs.images import UnreadableImage, smaller_rgb
 from udfs.models import Desk, Reply, Request
-from udfs.prompts import fill, split_prompt
+from udfs.prompts import split_prompt
 
 _AHEAD: Final = 2
 """Batches that are prepared while the model writes."""
@@ -103,7 +103,7 @@ class Asker:
             if request.image is None:
                 raise UnreadableImage("missing_image", "there is no image to look at")
             image = smaller_rgb(request.image, max_pixels=self._settings.max_pixels)
-        own = fill(self._own, sample_id=request.sample_id, alt_text=request.alt_text, web_tags=request.web_tags)
+        own = request.fill(self._own)
         return Told(instructions=self._instructions, own=own, image=image)
 
     def _encoded(self, rows: Sequence[_Row]) -> Any:

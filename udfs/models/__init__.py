@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from lakehouse.errors import UnknownModel
 from lakehouse.governor import Address
 from lakehouse.limits import Spend
+from udfs.prompts import fill
 from udfs.tasks import Task
 
 
@@ -20,6 +21,8 @@ class Request:
     sample_id: str
     image_id: str
     alt_text: str
+    statement: str | None = None
+    """What somebody says of the image, where that is what is asked about."""
     image: bytes | None = None
     """The encoded image; None where the model does not need it."""
     web_tags: tuple[str, ...] = ()
@@ -27,6 +30,16 @@ class Request:
     """Names of the main colours, most frequent first (silver.signals)."""
     width: int
     height: int
+
+    def fill(self, prompt: str) -> str:
+        """Return the text of a ``prompt`` with what this sample is told of in its placeholders."""
+        return fill(
+            prompt,
+            sample_id=self.sample_id,
+            alt_text=self.alt_text,
+            web_tags=self.web_tags,
+            statement=self.statement,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

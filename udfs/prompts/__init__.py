@@ -11,7 +11,7 @@ from typing import Final
 from lakehouse.errors import BadInput
 from udfs.alt_text import clean_for_prompt
 
-VARIABLES: Final = ("alt_text", "fence", "web_tags")
+VARIABLES: Final = ("alt_text", "fence", "statement", "web_tags")
 """What a prompt may ask for, in braces."""
 
 IMAGE: Final = "{image}"
@@ -19,6 +19,7 @@ IMAGE: Final = "{image}"
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FENCE_DIGITS = 16
+_MAX_STATEMENT_CHARS = 3000
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ def split_prompt(text: str) -> tuple[str, str]:
     return (instructions.strip(), own.strip()) if separator else ("", text.strip())
 
 
-def fill(text: str, *, sample_id: str, alt_text: str, web_tags: Sequence[str] = ()) -> str:
-    """Return the prompt ``text`` for one sample; the web's words stand in it as one line of JSON each.
+def fill(
+    text: str, *, sample_id: str, alt_text: str, web_tags: Sequence[str] = (), statement: str | None = None
+) -> str:
+    """Return the prompt ``text`` for one sample; the web's words, and a ``statement``, stand in it as a line of JSON.
 
     The fence is made of the sample's id. That is a hash of the alt-text, so that no alt-text can hold the fence around
     itself, and the same sample always gets the same prompt.
@@ -80,6 +83,7 @@ def fill(text: str, *, sample_id: str, alt_text: str, web_tags: Sequence[str] = 
     values = {
         "alt_text": _quoted(clean_for_prompt(alt_text)),
         "fence": f"data-{sample_id[:_FENCE_DIGITS]}",
+        "statement": _quoted(clean_for_prompt(statement or "", max_chars=_MAX_STATEMENT_CHARS)),
         "web_tags": _quoted([clean_for_prompt(tag, max_chars=60) for tag in web_tags[:50]]),
     }
     # In one pass: a placeholder inside an alt-text is text.

@@ -27,14 +27,14 @@ MEASURES: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """Metric without its length -> what it measures, how to read it, and HQ-CLIP's two published examples (long)."""
 
-KINDS: Final[Mapping[str, tuple[str, str]]] = {
-    "alt_text": ("Alt-text", "25.4 ± 4.3"),
-    "long_positive": ("Long positive", "29.0 ± 4.4"),
-    "short_positive": ("Short positives, joined", "—"),
-    "long_negative": ("Long negative", "20.7 ± 4.9"),
-    "short_negative": ("Short negatives, joined", "—"),
+KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "alt_text": ("Alt-text", "25.4 ± 4.3", "7.8"),
+    "long_positive": ("Long positive", "29.0 ± 4.4", "8.4"),
+    "short_positive": ("Short positives, joined", "—", "—"),
+    "long_negative": ("Long negative", "20.7 ± 4.9", "0.5"),
+    "short_negative": ("Short negatives, joined", "—", "—"),
 }
-"""Kind of text -> its name, and the similarity that HQ-CLIP prints (figure 4, OpenAI's CLIP)."""
+"""Kind of text -> its name, and the similarity and rating that HQ-CLIP prints (figure 4: OpenAI's CLIP, GPT-4o)."""
 
 _HISTOGRAMS: Final = {"jaccard_long": "Long: words in common", "jaccard_short": "Short: words in common"}
 _DATASETS: Final = 4
@@ -50,7 +50,7 @@ def audit_section(report: Report) -> Section:
         nothing = tag("p", "Nothing was audited yet: audit_captions does that.", class_="muted")
         return Section("audit", title, nothing)
     newest = list(dict.fromkeys(row["dataset"] for row in metrics.rows))[:_DATASETS]
-    datasets = sorted(newest, key=lambda name: "/similarity/" in name)
+    datasets = sorted(newest, key=lambda name: ("/judge/" in name, "/similarity/" in name))
     parts = [_audit(name, _of(metrics.rows, name), _of(counts.rows, name)) for name in datasets]
     return Section("audit", title, join([*parts, sql_of(metrics, counts)]))
 
@@ -64,6 +64,8 @@ def _audit(name: str, metrics: Sequence[Row], counts: Sequence[Row]) -> Html:
     figures = {figure: list(rows) for figure, rows in groupby(counts, key=lambda row: row["figure"])}
     if "similarity_coverage" in values:
         return _similarity(name, values, figures)
+    if "rating_coverage" in values:
+        return _ratings(name, values, figures)
     words = (
         "A negative serves training only where the image is needed to see that it is false: what a classifier learns "
         "from the texts alone, a model learns too."
@@ -139,13 +141,32 @@ def _similarity(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequ
     heads = [head("Text"), head("Similarity", number=True), head("HQ-CLIP's (figure 4)", number=True)]
     rows = [
         tag("tr", row_head(title), number_cell(_measured(values, "similarity", kind, digits=1)), number_cell(published))
-        for kind, (title, published) in KINDS.items()
+        for kind, (title, published, _) in KINDS.items()
     ]
     covered = values["similarity_coverage"]
     caption = join([outside(name, 160), f": {count(covered['n'])} pairs, {share(covered['value'], 1)} of the sample"])
     counted = figures.get("similarity", [])
-    charts = [_chart(title, [row for row in counted if row["part"] == kind]) for kind, (title, _) in KINDS.items()]
+    charts = [_chart(title, [row for row in counted if row["part"] == kind]) for kind, (title, *_) in KINDS.items()]
     told = [tag("h3", "Do the texts fit the images?"), tag("p", words, class_="soft"), _gaps(values)]
+    return join([*told, table(heads, rows, caption=caption), tag("div", *charts, class_="charts")])
+
+
+def _ratings(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequence[Row]]) -> Html:
+    words = "A model looked at each image and rated each text, 0 to 10. One judge's numbers say nothing of another's."
+    heads = [head("Text"), head("Rating", number=True), head("HQ-CLIP's (figure 4)", number=True)]
+    rows = [
+        tag("tr", row_head(title), number_cell(_measured(values, "rating", kind, digits=1)), number_cell(published))
+        for kind, (title, _, published) in KINDS.items()
+        if f"rating_{kind}_mean" in values
+    ]
+    covered = values["rating_coverage"]
+    caption = join([outside(name, 160), f": {count(covered['n'])} texts, {share(covered['value'], 1)} of those shown"])
+    counted = figures.get("rating", [])
+    parts = {row["part"] for row in counted}
+    charts = [
+        _chart(KINDS[kind][0], [row for row in counted if row["part"] == kind]) for kind in KINDS if kind in parts
+    ]
+    told = [tag("h3", "What does a judge say?"), tag("p", words, class_="soft")]
     return join([*told, table(heads, rows, caption=caption), tag("div", *charts, class_="charts")])
 
 

@@ -53,6 +53,15 @@ def test_similarities_stand_beside_hq_clips() -> None:
     assert "long: 90.0 % of positives above their negatives, by 7.5 in the mean" in found
 
 
+def test_ratings_stand_beside_hq_clips() -> None:
+    values = {"coverage": 0.9, "long_negative_mean": 1.25, "long_negative_std": 2.5}
+    name = "gold.captions/2000/judge/m"
+    found = shown([metric(f"rating_{one}", value, dataset=name) for one, value in values.items()])
+    assert "Long negative1.2 ± 2.50.5" in found
+    assert "2,000 texts, 90.0 % of those shown" in found
+    assert "Alt-text" not in found
+
+
 def test_an_audit_of_each_sample_has_its_own_table() -> None:
     found = shown([metric("blind_auc_long", 0.7), metric("blind_auc_long", 0.6, dataset="gold.captions/500/texts")])
     assert "gold.captions/500/texts" in found
