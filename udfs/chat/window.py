@@ -1,10 +1,15 @@
 """How many requests to have in flight: all that are allowed, fewer when the server slows down or says no."""
 
+import math
 from dataclasses import dataclass
 
 _TOLERANCE = 3.0
 """How many times its best time a server may take before it counts as overloaded: batching makes every answer slower."""
-_SMOOTHING = 0.05
+_SMOOTHING = 0.02
+_MIN_ANSWERS = 40
+"""So many answers make a mean, and twice those in flight: of the first that were sent, the short answers come first."""
+_WINDOWS_TO_ALL = 16
+"""After so many windows of answers without a complaint, all that is allowed is in flight again."""
 
 
 @dataclass
@@ -19,8 +24,9 @@ class Window:
     """None until the server has first shown a limit: whoever allows so many in flight means to have them there."""
     is_proven: bool = False
     """Whether the server has answered anything: the first request goes alone, for what is wrong is often so for all."""
-    _best: float | None = None
+    _best: float = math.inf
     _mean: float = 0.0
+    _answers: int = 0
     _since_cut: int = 0
 
     @property
@@ -34,14 +40,16 @@ class Window:
         """Count an answer that took ``seconds``."""
         self.is_proven = True
         self._since_cut += 1
-        self._mean = seconds if self._best is None else self._mean + _SMOOTHING * (seconds - self._mean)
-        self._best = self._mean if self._best is None else min(self._best, self._mean)
+        self._answers += 1
+        self._mean += max(_SMOOTHING, 1 / self._answers) * (seconds - self._mean)
+        if self._answers >= max(_MIN_ANSWERS, 2 * self.most):
+            self._best = min(self._best, self._mean)
         if self._since_cut > self.size and self._mean > _TOLERANCE * self._best:
             self._cut(0.9)
             # What was best may have been an empty server, or shorter texts: it is forgotten slowly.
             self._best *= 1.1
         elif self.limit is not None:
-            self.limit = min(self.limit + 1 / self.limit, float(self.most))
+            self.limit = min(self.limit + max(1.0, self.most / _WINDOWS_TO_ALL) / self.limit, float(self.most))
 
     def refused(self) -> None:
         """Count an answer that said: too much."""

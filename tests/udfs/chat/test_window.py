@@ -1,5 +1,7 @@
 """The window of requests in flight."""
 
+import random
+
 from udfs.chat.window import Window
 
 
@@ -51,6 +53,15 @@ def test_answers_that_differ_in_length_leave_the_window_open() -> None:
     window = proven(64)
     for number in range(2000):
         window.answered(1.0 + number % 7 / 2)
+    assert window.size == 64
+
+
+def test_a_short_first_answer_is_not_the_best_time() -> None:
+    window = proven(64)
+    window.answered(0.01)
+    draw = random.Random(0)
+    for _ in range(2000):
+        window.answered(0.5 + 2.5 * draw.expovariate(1))
     assert window.size == 64
 
 
