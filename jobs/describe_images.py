@@ -27,6 +27,7 @@ from udfs.descriptions import TEXTS_SCHEMA, parse_answers
 from udfs.prompts import read_prompt
 from udfs.spark import map_stream
 from udfs.tasks import DESCRIBE
+from udfs.text_measures import MEASURES_SCHEMA, measure_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,8 @@ def read_descriptions(responses: DataFrame, *, prompt: str = "") -> DataFrame:
     A text that copies ``prompt``, which asked for it, is none.
     """
     said = F.coalesce("answer", F.to_json("reply"), "raw").alias("said")
-    schema = pa.schema([*(pa.field(name, pa.string()) for name in (*_OF_THE_ANSWER, "said")), *TEXTS_SCHEMA])
+    own = (pa.field(name, pa.string()) for name in (*_OF_THE_ANSWER, "said"))
+    schema = pa.schema([*own, *TEXTS_SCHEMA, *MEASURES_SCHEMA])
     answers = responses.select(*_OF_THE_ANSWER, "reason", "detail", "answer", said)
     return map_stream(answers, partial(_parse, prompt=prompt), schema)
 
@@ -60,8 +62,8 @@ def _parse(batches: Iterator[pa.RecordBatch], *, prompt: str) -> Iterator[pa.Rec
         texts = parse_answers(batch["answer"], prompt=prompt)
         # Where the model failed there is no answer to read: its own reason stands.
         own = {name: pa.compute.coalesce(batch[name], texts[name]) for name in ("reason", "detail")}
-        columns = {**{name: batch[name] for name in (*_OF_THE_ANSWER, "said")}, **_columns(texts), **own}
-        yield pa.RecordBatch.from_pydict(columns)
+        kept = {name: batch[name] for name in (*_OF_THE_ANSWER, "said")}
+        yield pa.RecordBatch.from_pydict({**kept, **_columns(texts), **own, **measure_texts(texts)})
 
 
 def _columns(batch: pa.RecordBatch) -> dict[str, pa.Array]:

@@ -75,7 +75,14 @@ def captions_of(described: DataFrame, pairs: DataFrame) -> DataFrame:
     whole = look_up(described, pairs, needs="ingest_pairs")
     words = {f"{name}_words": F.size(F.split(F.trim(name), r"\s+")) for name in ("alt_text", "long_positive")}
     wanted = [name for name in CAPTIONS.column_names if name != "run_id"]
-    return whole.withColumns(words).select(*wanted)
+    return whole.withColumns(words).withColumn("is_copy_of_alt_text", _is_copy()).select(*wanted)
+
+
+def _is_copy() -> Column:
+    """Say whether the long text has no word that the alt-text has not, but for an opening such as: the image shows."""
+    said, known = (F.split(F.lower(F.trim(name)), r"[^\p{L}\p{N}]+") for name in ("long_positive", "alt_text"))
+    opening = F.array(*map(F.lit, ("", "a", "an", "image", "of", "picture", "shows", "the", "this")))
+    return F.size(F.array_except(said, F.array_union(known, opening))) == 0
 
 
 def training_rows(described: DataFrame, config: Config, *, vocabulary: str, positions: dict[str, int]) -> DataFrame:

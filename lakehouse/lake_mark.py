@@ -6,7 +6,7 @@ from pathlib import Path
 from lakehouse.errors import BadInput, NewerLake
 from lakehouse.lake_root import is_local
 
-FORMAT = 3
+FORMAT = 4
 """Version of a lake's layout, of tables and places. A lake of another one is refused: it would be misread."""
 
 MARK = "_lakehouse.json"

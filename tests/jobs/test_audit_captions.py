@@ -64,7 +64,8 @@ def fill(lake: Lake, *, captions: int, training: int) -> None:
 
 def row_of(number: int) -> dict[str, Any]:
     thing, other = THINGS[number % len(THINGS)], THINGS[(number + 1) % len(THINGS)]
-    filled = {c.name: number if c.type == "INT" else "x" for c in (*CAPTIONS.columns, *TRAINING.columns)}
+    plain: dict[str, Any] = {"INT": number, "DOUBLE": 0.5, "BOOLEAN": False}
+    filled = {column.name: plain.get(column.type, "x") for column in (*CAPTIONS.columns, *TRAINING.columns)}
     texts = {"long_positive": f"A {thing} at the beach.", "long_negative": f"No {other} at the beach."}
     tags = {"short_positive": [thing, "beach"], "short_negative": [other, "forest"], "web_tags": [], "tag_ids": []}
     return {**filled, **texts, **tags, "sample_id": sample_id(number), "image": jpeg(number), "alt_text": f"My {thing}"}

@@ -26,7 +26,8 @@ def describe(lake: Lake, *tags: list[str]) -> None:
     frame = lake.spark.createDataFrame(
         [(str(number), own) for number, own in enumerate(tags)], "sample_id STRING, short_positive ARRAY<STRING>"
     )
-    rest = {c.name: F.lit("x") for c in DESCRIPTIONS.columns if c.type == "STRING" and c.name != "sample_id"}
+    plain = {"STRING", "INT", "DOUBLE"}
+    rest = {c.name: F.lit("1").cast(c.type) for c in DESCRIPTIONS.columns if c.type in plain and c.name != "sample_id"}
     nothing = F.array().cast("array<string>")
     lake.append(DESCRIPTIONS, frame.withColumns(rest | {"short_negative": nothing, "repairs": nothing}))
 
