@@ -1,6 +1,7 @@
 """What twenty kills at random moments cost, of the driver, of a worker and of the server, while one job captions."""
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -48,8 +49,11 @@ class Job:
         self.process = subprocess.Popen(self.command, start_new_session=True, stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:
-        """Kill the driver with all that it has started, and start it again."""
+        """Kill the driver with all that it has started."""
         os.killpg(self.process.pid, signal.SIGKILL)
+
+    def start_again(self) -> None:
+        """Start it again, once nothing is left of it."""
         self.process.wait()
         wait_until(lambda: not any(self._family()))
         self.start()
@@ -91,13 +95,13 @@ def measure(folder: Path, spark: SparkSession) -> dict[str, Any]:
     }
 
 
-def repaid(served: Iterable[dict[str, Any]], kills: Iterable[float]) -> list[str]:
-    """Return the images that were asked about again although no kill fell into the time of the earlier request."""
+def repaid(served: Iterable[dict[str, Any]], kills: Iterable[tuple[float, float]]) -> list[str]:
+    """Return the images that were asked about again although no kill, from when to when, met the earlier request."""
     kills, again = list(kills), []
     lasts: dict[str, dict[str, Any]] = {}
     for line in sorted(served, key=lambda line: line["began"]):
         last = lasts.get(line["image"])
-        if last and not any(last["began"] <= kill <= last["ended"] + _ON_THE_WAY for kill in kills):
+        if last and not any(last["began"] <= end and start <= last["ended"] + _ON_THE_WAY for start, end in kills):
             again.append(line["image"])
         lasts[line["image"]] = line
     return again
@@ -128,22 +132,18 @@ def _job(log: Path, root: str) -> Iterator[tuple[Job, Server]]:
                 os.killpg(job.process.pid, signal.SIGKILL)
 
 
-def _kill(job: Job, server: Server) -> Iterator[float]:
-    """Kill in turn, each time when as many answers have come as was drawn; yield when."""
+def _kill(job: Job, server: Server) -> Iterator[tuple[float, float]]:
+    """Kill in turn, each time when as many answers have come as was drawn; yield from when to when that took."""
     chance = random.Random(20)
     moments = sorted(chance.sample(range(ROWS // 50, ROWS - ROWS // 50), KILLS))
-    for number, moment in enumerate(moments):
+    victims = [(job.kill, job.start_again), (job.kill_a_worker, lambda: None), (server.kill, server.start)]
+    for moment, (kill, start) in zip(moments, itertools.cycle(victims), strict=False):
         wait_until(lambda moment=moment: len(server.served()) >= moment or job.process.poll() is not None)  # type: ignore[misc]
         time.sleep(chance.random() / 2)
-        yield time.time()
-        match number % 3:
-            case 0:
-                job.kill()
-            case 1:
-                job.kill_a_worker()
-            case _:
-                server.kill()
-                server.start()
+        began = time.time()
+        kill()
+        yield began, time.time()
+        start()
 
 
 def _end(job: Job) -> None:
