@@ -46,7 +46,7 @@ class AskingConfig:
         "openai+batch://MODEL (by batch: within a day, for half the price), hf://FOLDER or "
         "hf://ID?revision=COMMIT (transformers, inside the tasks, on GPU or CPU)",
     ] = "rules://"
-    prompt: Annotated[str, "name of the prompt file"]
+    prompt: Annotated[str, "name of the prompt file, or a file of your own that ends in .md"]
     max_in_flight: Annotated[int, "most requests that wait for an answer at one time, over all tasks", POSITIVE] = 64
     requests_per_minute: Annotated[float | None, "most requests a minute, over all tasks", POSITIVE] = None
     tokens_per_minute: Annotated[float | None, "most tokens a minute, over all tasks", POSITIVE] = None

@@ -34,7 +34,7 @@ from udfs.text_measures import MEASURES_SCHEMA, measure_texts
 class Config(AskingConfig):
     """Have a model describe every sample in four texts, and read them out of its answers (HQ-CLIP, section 3)."""
 
-    prompt: Annotated[str, "name of the prompt file"] = "hqclip_student"
+    prompt: Annotated[str, "name of the prompt file, or a file of your own that ends in .md"] = "hqclip_student"
 
 
 _READ_BYTES = 256 << 20

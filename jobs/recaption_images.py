@@ -45,16 +45,20 @@ _OF_THE_ANSWER = ("sample_id", "task", "request_key", "model", "revision", "prom
 class Config(AskingConfig):
     """Have one model write a short and a long caption of every sample (RECAP, section 4)."""
 
-    prompt: Annotated[str, "name of the two prompt files, which end in _short and _long"] = "recap"
+    prompt: Annotated[
+        str,
+        "name of the two prompt files, which end in _short and _long; own/x.md for own/x_short.md and own/x_long.md",
+    ] = "recap"
 
 
 def prompt_of(task: Task, name: str) -> str:
     """Return which of the two prompt files called ``name`` asks for ``task``.
 
-    >>> prompt_of(RECAP_LONG, "recap")
-    'recap_long'
+    >>> prompt_of(RECAP_LONG, "recap"), prompt_of(RECAP_SHORT, "own/mine.md")
+    ('recap_long', 'own/mine_short.md')
     """
-    return name + task.name.removeprefix("recap")
+    suffix = ".md" if name.endswith(".md") else ""
+    return name.removesuffix(".md") + task.name.removeprefix("recap") + suffix
 
 
 def recap_author(model: str, prompt: str) -> dict[str, str]:

@@ -35,10 +35,36 @@ def test_every_prompt_fences_what_others_wrote(name: str) -> None:
     assert fenced[2] == told
 
 
-@pytest.mark.parametrize("name", ["hqclip", "../prompts/hqclip_student", "hqclip_student.md", ""])
+@pytest.mark.parametrize("name", ["hqclip", "../prompts/hqclip_student", ""])
 def test_an_unknown_prompt_names_those_there_are(name: str) -> None:
     with pytest.raises(BadInput, match=r"expected one of .*hqclip_student, hqclip_teacher"):
         read_prompt(name)
+
+
+def test_a_file_of_ones_own_is_a_prompt(tmp_path: Path) -> None:
+    content = b"Say what is here.{image}It was said: {alt_text}"
+    (tmp_path / "mine.md").write_bytes(content)
+    prompt = read_prompt(str(tmp_path / "mine.md"))
+    assert (prompt.name, prompt.text) == ("mine", content.decode())
+    assert prompt.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no prompt file"),
+        (b"", "is empty"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b"{image}{image}", "twice"),
+        (b"Say {alttext}", "asks for alttext: expected only image, alt_text"),
+        (b"x" * 300_000, "300,000 bytes, expected at most 262,144"),
+    ],
+)
+def test_a_file_that_is_no_prompt_is_refused(content: bytes | None, said: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "mine.md").write_bytes(content)
+    with pytest.raises(BadInput, match=said):
+        read_prompt(str(tmp_path / "mine.md"))
 
 
 def test_an_unknown_variable_is_refused() -> None:

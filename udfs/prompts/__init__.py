@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from lakehouse.errors import BadInput
@@ -19,6 +20,7 @@ IMAGE: Final = "{image}"
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FENCE_DIGITS = 16
+_MAX_BYTES = 256 * 1024
 _MAX_STATEMENT_CHARS = 3000
 
 
@@ -38,13 +40,35 @@ def prompt_names() -> tuple[str, ...]:
 
 
 def read_prompt(name: str) -> Prompt:
-    """Return the prompt called ``name``; raise BadInput if there is none, or if it asks for an unknown variable."""
-    if name not in prompt_names():
-        raise BadInput(f"no prompt {name!r}: expected one of {', '.join(prompt_names())}")
-    content = resources.files(__name__).joinpath(f"{name}.md").read_bytes()
-    text = content.decode()
+    """Return the prompt called ``name``, or the one in the file ``name`` where that ends in ``.md``.
+
+    Raises BadInput if there is none, if it is no text, or if it asks for an unknown variable.
+    """
+    content = _own_file(name) if name.endswith(".md") else _ours(name)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"prompt {name!r} is not UTF-8: {error}") from None
+    if not text.strip():
+        raise BadInput(f"prompt {name!r} is empty")
     check_prompt(name, text)
-    return Prompt(name=name, text=text, sha256=hashlib.sha256(content).hexdigest())
+    return Prompt(name=Path(name).name.removesuffix(".md"), text=text, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _ours(name: str) -> bytes:
+    if name not in prompt_names():
+        known = ", ".join(prompt_names())
+        raise BadInput(f"no prompt {name!r}: expected one of {known}, or a file of your own that ends in .md")
+    return resources.files(__name__).joinpath(f"{name}.md").read_bytes()
+
+
+def _own_file(name: str) -> bytes:
+    file = Path(name)
+    if not file.is_file():
+        raise BadInput(f"no prompt file {name!r}")
+    if file.stat().st_size > _MAX_BYTES:
+        raise BadInput(f"prompt file {name!r} has {file.stat().st_size:,} bytes, expected at most {_MAX_BYTES:,}")
+    return file.read_bytes()
 
 
 def check_prompt(name: str, text: str) -> None:
