@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -97,6 +97,20 @@ def _check_limits(config: AskingConfig, model: Describer) -> None:
 _COUNTED = ("budget_usd", "budget_tokens", "budget_requests", "requests_per_minute", "tokens_per_minute")
 
 
+def summed(counts: Sequence[Counts]) -> Counts:
+    """Return the counts of several questions as one.
+
+    >>> summed([{"samples": 3, "missed": 1}, {"samples": 3}])
+    {'samples': 6, 'missed': 1}
+    """
+    names = dict.fromkeys(name for one in counts for name in one)
+    return {name: sum(one.get(name, 0) for one in counts) for name in names}
+
+
+Put = Callable[[DataFrame], DataFrame]
+"""Puts requests to the model: requests in, answers out, lazily."""
+
+
 @dataclass(frozen=True)
 class Asking:
     """One kind of question, put by one run of a job to one model."""
@@ -139,6 +153,35 @@ class Asking:
 
     def ask_within(self, governor: Governor, job: str) -> Counts:
         """Ask as ``ask_about_new`` does, within what ``governor`` has left; nothing where a budget is used up."""
+
+        def ask_all(put: Put) -> None:
+            self._ask_missed(put)
+            self._stream(job, put)
+
+        return self._ask(ask_all, self.lake.read(SAMPLES), governor, job)
+
+    def ask_about(self, samples: DataFrame, governor: Governor, job: str) -> Counts:
+        """Ask about these ``samples`` alone, as far as no run has asked about them; as ``ask_within`` otherwise.
+
+        What is asked here is answered for every other job: a stream that comes to these samples passes them over.
+        Where nothing is left to ask, the model need not even be there; else it is checked first.
+        """
+
+        def ask_these(put: Put) -> None:
+            requests = self.requests(samples)
+            if not self.ledger.unanswered(requests.drop("image")).isEmpty():
+                load(self.config.model).check()
+                self.ledger.ask_once(requests, put, txn=None)
+
+        return self._ask(ask_these, samples, governor, job)
+
+    def answers_to(self, samples: DataFrame) -> DataFrame:
+        """Return the final answers about ``samples``, of which each has one at the most; only keys travel."""
+        keys = self.requests(samples).select("request_key")
+        own = holding(self.lake.read(RESPONSES), {"task": self.task.name, **self.author})
+        return own.where("status != 'missed'").join(F.broadcast(keys), on="request_key", how="left_semi")
+
+    def _ask(self, ask: Callable[[Put], None], samples: DataFrame, governor: Governor, job: str) -> Counts:
         if self.config.gpus and is_one_machine(self.lake.spark):
             raise BadInput("--gpus needs a cluster: on one machine each task takes the next GPU, see --tasks")
         recovered, before = self._recover(), governor.spent.usd
@@ -149,23 +192,24 @@ class Asking:
             journal=self.ledger.journal,
             limits=governor.address,
         )
-        put = partial(self._put, question=question)
         with watch(f"{job}: asking", governor):
             try:
                 if governor.over is None:
-                    self._ask_missed(put)
-                    self._stream(job, put)
+                    ask(partial(self._put, question=question))
             except Exception:
                 self._recover()
                 if governor.over is None:
                     raise
             finally:
                 self.lake.costs.append(governor.spent.usd - before)
-        return self._counts(recovered, governor)
+        return self._counts(recovered, samples, governor)
 
-    def plan(self) -> Counts:
-        """Return what asking would come to: rows, answers there are, requests to send, and the most they can cost."""
-        requests = self.requests(self.lake.read(SAMPLES)).drop("image")
+    def plan(self, samples: DataFrame | None = None) -> Counts:
+        """Return what asking about ``samples``, by default all, would come to.
+
+        That is rows, answers there are, requests to send, and the most they can cost.
+        """
+        requests = self.requests(self.lake.read(SAMPLES) if samples is None else samples).drop("image")
         left = self.ledger.unanswered(requests)
         tried = self.lake.read(RESPONSES).where("status = 'missed'").select("request_key").distinct()
         missed = left.join(tried, on="request_key", how="left_semi").count()
@@ -183,18 +227,18 @@ class Asking:
     def _recover(self) -> int:
         return self.ledger.recover(partial(self._answers, function=_read_files))
 
-    def _counts(self, recovered: int, governor: Governor) -> Counts:
+    def _counts(self, recovered: int, samples: DataFrame, governor: Governor) -> Counts:
         counts = {"recovered": recovered} if recovered else {}
         own = holding(self.lake.read(RESPONSES), {"run_id": self.lake.run_id, "status": "missed", **self.author})
         if missed := own.count():
             counts["missed_until_the_next_run"] = missed
         if governor.over is not None:
-            left = self.ledger.unanswered(self.requests(self.lake.read(SAMPLES)).drop("image")).count()
+            left = self.ledger.unanswered(self.requests(samples).drop("image")).count()
             print(f"note: {governor.over} is used up: run again to go on from here", file=sys.stderr)
             counts["left_by_the_budget"] = left
         return counts
 
-    def _ask_missed(self, put: Callable[[DataFrame], DataFrame]) -> None:
+    def _ask_missed(self, put: Put) -> None:
         """Ask again about the samples that no server answered on in an earlier run."""
         if not self.lake.exists(RESPONSES):
             return
@@ -206,7 +250,7 @@ class Asking:
                 samples = self.lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
                 self.ledger.ask_once(self.requests(samples), put, txn=None)
 
-    def _stream(self, job: str, put: Callable[[DataFrame], DataFrame]) -> Counts:
+    def _stream(self, job: str, put: Put) -> Counts:
         def ask_about(batch: DataFrame, txn: Txn) -> Counts:
             self.ledger.ask_once(self.requests(batch), put, txn=txn)
             return {"rows": batch.count()}

@@ -20,7 +20,7 @@ from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
 from schemas.ops import RUNS
 from udfs.audit import KINDS, Findings, audit_similarity, audit_texts, digest_of
 from udfs.models.scorers import load_scorer
-from udfs.similarity import SIMILARITY_SCHEMA, similarities
+from udfs.similarity import similarities, similarity_schema
 from udfs.spark import map_stream
 
 _SPARE = 20
@@ -39,19 +39,24 @@ class Config:
     ] = ""
 
 
-def stratified_sample(captions: DataFrame, *, rows: int) -> DataFrame:
-    """Return at most ``rows`` of ``captions``: of each source, and of shorter and longer texts, as many as is its due.
+def stratified_sample(captions: DataFrame, *, rows: int, length: str = "long_positive_words") -> DataFrame:
+    """Return at most ``rows`` of ``captions``: of each source, and of smaller and larger ``length``, as many as is due.
 
     Those with the lowest ids are drawn. An id is a hash: the same table gives the same rows, a random few of each kind.
     """
-    share = _SPARE * rows / max(captions.count(), 1)
-    # Of a table that is clustered by id, few files are read; and it is never sorted as a whole.
-    few = captions if share >= 1 else captions.where(F.col("sample_id") < f"{int(share * 16**12):012x}")
-    cuts = few.agg(F.percentile("long_positive_words", F.lit([1 / 3, 2 / 3]))).collect()[0][0] or [0, 0]
-    third = sum((F.col("long_positive_words") > cut).cast("int") for cut in cuts)
+    few = lowest_ids(captions, rows=rows)
+    cuts = few.agg(F.percentile(length, F.lit([1 / 3, 2 / 3]))).collect()[0][0] or [0, 0]
+    third = sum((F.col(length) > cut).cast("int") for cut in cuts)
     kind = Window.partitionBy("source", third)
     place = F.row_number().over(kind.orderBy("sample_id")) / F.count("*").over(kind)
     return few.withColumn("place", place).orderBy("place", "sample_id").limit(rows).drop("place")
+
+
+def lowest_ids(table: DataFrame, *, rows: int) -> DataFrame:
+    """Return the rows with the lowest ids, about so many times ``rows`` as a stratified sample of ``rows`` looks at."""
+    share = _SPARE * rows / max(table.count(), 1)
+    # Of a table that is clustered by id, few files are read; and it is never sorted as a whole.
+    return table if share >= 1 else table.where(F.col("sample_id") < f"{int(share * 16**12):012x}")
 
 
 def check(config: Config) -> None:
@@ -109,7 +114,7 @@ def _scores(lake: Lake, wanted: DataFrame, uri: str) -> DataFrame:
     pairs = lake.read(TRAINING).select("sample_id", "request_key", "image", *KINDS)
     own = pairs.join(F.broadcast(wanted), on=["sample_id", "request_key"], how="left_semi").drop("request_key")
     # As many tasks as run at a time: each loads the model.
-    return map_stream(own.coalesce(task_slots(lake.spark)), partial(similarities, uri=uri), SIMILARITY_SCHEMA)
+    return map_stream(own.coalesce(task_slots(lake.spark)), partial(similarities, uri=uri), similarity_schema())
 
 
 def _is_there(lake: Lake, audited: str, dataset: str) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from jobs.asking import Asking, AskingConfig, check_asking
+from jobs.asking import Asking, AskingConfig, check_asking, summed
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import holding, only_new, restrict
@@ -115,10 +115,10 @@ def run(lake: Lake, config: Config) -> Counts:
     """Ask for both captions of what is new, within one budget, then read what is new in the ledger."""
     askings = [Asking(lake, config, task, read_prompt(prompt_of(task, config.prompt))) for task in KINDS]
     if config.dry_run:
-        return _summed([asking.plan() for asking in askings])
+        return summed([asking.plan() for asking in askings])
     with askings[0].governor() as governor:
         asked = [asking.ask_within(governor, f"{JOB.name}/{asking.task.name}") for asking in askings]
-    return {**_read_answers(lake, askings), **_summed(asked)}
+    return {**_read_answers(lake, askings), **summed(asked)}
 
 
 def check(config: Config) -> None:
@@ -126,11 +126,6 @@ def check(config: Config) -> None:
     for task in KINDS:
         read_prompt(prompt_of(task, config.prompt))
     check_asking(replace(config, prompt=prompt_of(RECAP_SHORT, config.prompt)))
-
-
-def _summed(counts: Sequence[Counts]) -> Counts:
-    names = dict.fromkeys(name for one in counts for name in one)
-    return {name: sum(one.get(name, 0) for one in counts) for name in names}
 
 
 def _read_answers(lake: Lake, askings: Sequence[Asking]) -> Counts:

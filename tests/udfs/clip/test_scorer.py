@@ -14,7 +14,7 @@ from udfs.audit import KINDS
 from udfs.clip.model import save_clip, small_clip
 from udfs.clip.tokenizer import train_tokenizer
 from udfs.models.scorers import Scorer, load_scorer
-from udfs.similarity import SIMILARITY_SCHEMA, similarities
+from udfs.similarity import similarities, similarity_schema
 
 TOKENIZER = train_tokenizer(["a red kite", "a boat"] * 3, vocab_size=300, max_tokens=TINY.max_tokens)
 TEXTS = [["a red kite"], ["a boat", "a red kite"], ["a kite", "boat", "red"]]
@@ -80,7 +80,7 @@ def test_scores_come_out_beside_their_pair(folder: Path, scorer: Scorer) -> None
     assert {row["short_negative"] for row in found} == {None}
     wanted = scorer.score([png(3)], [["a kite", "a red kite", "red, kite", "a boat"]])[0]
     assert [found[1][kind] for kind in KINDS if kind != "short_negative"] == pytest.approx(wanted, abs=1e-3)
-    assert list(found[0]) == SIMILARITY_SCHEMA.names
+    assert list(found[0]) == similarity_schema().names
 
 
 def test_a_scorer_that_there_is_not_is_refused(tmp_path: Path) -> None:
