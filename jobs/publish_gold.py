@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Annotated
 
 import pyarrow as pa
@@ -11,9 +11,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from jobs.promoting import MODEL, PROMPT, Writer, writer_of, writer_to_publish
 from jobs.recaption_images import recap_author
 from lakehouse.cli import POSITIVE
-from lakehouse.errors import BadInput
+from lakehouse.errors import BadInput, JoinAuditFailed
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import audit_look_up, holding, look_up, restrict
@@ -29,8 +30,6 @@ from schemas.gold import CAPTIONS, TAGS, TEXTS, TRAINING
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, RECAPTIONS, SAMPLES, SELECTIONS
 from schemas.stages import describing, selecting
-from udfs.ask import author_of
-from udfs.prompts import read_prompt
 from udfs.publish import image_maker, publish
 from udfs.recaptions import LONG, SHORT
 from udfs.spark import map_batches
@@ -57,8 +56,10 @@ class Config:
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     selection: Annotated[str, "which selection to publish"] = "default"
-    model: Annotated[str, "whose texts to publish"] = "rules://"
-    prompt: Annotated[str, "which prompt's texts to publish"] = "hqclip_student"
+    model: Annotated[
+        str, "whose texts to publish; by default whoever is promoted (compare_captions), else rules://"
+    ] = ""
+    prompt: Annotated[str, "which prompt's texts to publish; by default the promoted one's, else hqclip_student"] = ""
     recap_model: Annotated[str, "whose RECAP captions to publish as well; empty for none"] = ""
     recap_prompt: Annotated[str, "which two prompts' captions these are, as recaption_images has it"] = "recap"
     fit: Annotated[str, "crop: the shorter side has --pixels, the trainer crops; pad: all of it on a white square"] = (
@@ -120,22 +121,24 @@ def bucket_of(image_id: str) -> Column:
 def check(config: Config) -> None:
     """Raise BadInput for a fit, a prompt or a model that there is not, and for a share that is none."""
     image_maker(config.fit, config.pixels)
-    _authors(config)
+    writer_of(config.model or MODEL, config.prompt or PROMPT)
+    _recap(config)
     if not 0 <= config.held_out < 1:
         raise BadInput(f"bad --held-out {config.held_out}: expected a share, 0 to below 1")
 
 
 def run(lake: Lake, config: Config) -> Counts:
     """Publish what is new."""
-    author, recap = _authors(config)
+    writer, recap = writer_to_publish(lake, model=config.model, prompt=config.prompt), _recap(config)
     if lake.setting(JOB.name) not in (None, config.selection):
         # A release of two selections would hold what either turned away.
         raise BadInput(f"gold was published from selection {lake.setting(JOB.name)!r}: publish into another lake")
     vocabulary, positions = newest_vocabulary(lake)
+    _audit_switch(lake, config.selection, writer)
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         lake.settle(JOB.name, config.selection)
-        whole = _captioned(lake, _described(lake, batch, config.selection, author), recap)
+        whole = _captioned(lake, _described(lake, batch, config.selection, writer), recap)
         with persisted(whole) as described:
             pairs = lake.read(PAIRS).select("sample_id", "source", "source_uid", "url", "licence")
             captions = captions_of(described, pairs)
@@ -152,15 +155,50 @@ def run(lake: Lake, config: Config) -> Counts:
         return counts
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    checkpoint = _checkpoint(lake, config, author, recap, vocabulary)
+    checkpoint = _checkpoint(lake, config, writer.author, recap, vocabulary)
     progress = Progress(JOB.name, total=lake.backlog(SAMPLES, checkpoint))
-    return run_increments(samples, each, checkpoint=checkpoint, progress=progress)
+    counts = run_increments(samples, each, checkpoint=checkpoint, progress=progress)
+    return {**counts, **_withdraw(lake, writer)}
 
 
-def _authors(config: Config) -> tuple[dict[str, str], dict[str, str]]:
-    """Return who wrote the four texts and who the captions, by the names of silver's columns; no captions, no one."""
-    recap = recap_author(config.recap_model, config.recap_prompt) if config.recap_model else {}
-    return author_of(config.model, read_prompt(config.prompt)), recap
+def _recap(config: Config) -> dict[str, str]:
+    """Return who wrote RECAP's captions, by the names of silver's columns; no one where none are asked for."""
+    return recap_author(config.recap_model, config.recap_prompt) if config.recap_model else {}
+
+
+def _audit_switch(lake: Lake, selection: str, writer: Writer) -> None:
+    """Raise JoinAuditFailed where gold has someone else's texts and ``writer`` has not described the whole selection.
+
+    Batch by batch that would show too late: gold would be left with the texts of both.
+    """
+    if _of_others(lake, writer).isEmpty():
+        return
+    chosen = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
+    described = holding(lake.read(DESCRIPTIONS), writer.author).select("sample_id")
+    known = described.unionByName(_rejected(lake, describing(**writer.author)))
+    left, total = chosen.join(known, on="sample_id", how="left_anti").count(), chosen.count()
+    if left:
+        raise JoinAuditFailed(
+            f"{writer.model} has not described {left:,} of {total:,} samples: run {writer.command} first"
+        )
+
+
+def _withdraw(lake: Lake, writer: Writer) -> Counts:
+    """Take out of gold what someone else wrote: these are the samples that ``writer`` was asked about and failed on."""
+    with persisted(_of_others(lake, writer)) as others:
+        count = others.count()
+        if not count:
+            return {}
+        # Captions last: where a run dies in between, they still say what the next one has to take out.
+        for table in (TRAINING, CAPTIONS):
+            lake.remove(table, others, key="sample_id")
+        return {"withdrawn": count}
+
+
+def _of_others(lake: Lake, writer: Writer) -> DataFrame:
+    """Return the ids of gold's samples whose four texts are not by ``writer``."""
+    is_own = reduce(Column.__and__, (F.col(name) == value for name, value in writer.author.items()))
+    return lake.read(CAPTIONS).where(~is_own).select("sample_id")
 
 
 def _checkpoint(
@@ -204,18 +242,18 @@ def newest_vocabulary(lake: Lake) -> tuple[str, dict[str, int]]:
     return version, {row.tag: row.tag_id for row in rows}
 
 
-def _described(lake: Lake, samples: DataFrame, selection: str, author: Mapping[str, str]) -> DataFrame:
+def _described(lake: Lake, samples: DataFrame, selection: str, writer: Writer) -> DataFrame:
     """Return the chosen samples with their texts; each must have been judged and, if chosen, been asked about."""
     ids = samples.select("sample_id")
     chosen = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
     judged = restrict(chosen.unionByName(_rejected(lake, selecting(selection))), ids)
     audit_look_up(ids, judged, needs=f"select_pairs --selection {selection}")
     wanted = samples.join(F.broadcast(restrict(chosen, ids)), on="sample_id", how="left_semi")
-    descriptions = restrict(holding(lake.read(DESCRIPTIONS), author), ids).drop("repairs", "run_id")
-    failed = restrict(_rejected(lake, describing(**author)), ids)
+    descriptions = restrict(holding(lake.read(DESCRIPTIONS), writer.author), ids).drop("repairs", "run_id")
+    failed = restrict(_rejected(lake, describing(**writer.author)), ids)
     failed = failed.join(descriptions, on="sample_id", how="left_anti")
     asked = wanted.join(F.broadcast(failed), on="sample_id", how="left_anti")
-    whole = look_up(asked, descriptions, needs="describe_images")
+    whole = look_up(asked, descriptions, needs=writer.command)
     return whole.withColumn("web_text", web_text())
 
 

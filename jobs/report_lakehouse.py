@@ -94,7 +94,8 @@ def _ids(answers: Mapping[str, Answer], trainings: Sequence[Training]) -> list[s
     """Return the ids of all pairs that the page shows: a few hundred."""
     published = (row["sample_id"] for row in answers["gallery"].rows)
     rejected = (row[name] for row in answers["rejected"].rows for name in ("row_id", "kept_id") if row[name])
-    return list(dict.fromkeys([*published, *rejected, *shown_ids(trainings)]))
+    compared = (row["sample_id"] for row in answers["compared"].rows)
+    return list(dict.fromkeys([*published, *rejected, *compared, *shown_ids(trainings)]))
 
 
 def small_images(lake: Lake, ids: Iterable[str], *, side: int) -> dict[str, Thumbnail]:

@@ -117,6 +117,14 @@ class Lake:
             if not changed.isEmpty():
                 self._replace(table, rows.join(F.broadcast(changed), on=key, how="left_semi"), key, txn)
 
+    def remove(self, table: Table, rows: DataFrame, *, key: str) -> None:
+        """Take the rows out of ``table`` whose ``key`` is in ``rows``; a key that is not there is passed over."""
+        target = DeltaTable.forPath(self.spark, self.path(table)).alias("old")
+        gone = rows.select(key).distinct().alias("gone")
+        target.merge(gone, f"old.`{key}` = gone.`{key}`").whenMatchedDelete().execute()
+        self.touched.add(table.name)
+        self.written.add(table.name)
+
     def _replace(self, table: Table, rows: DataFrame, key: str, txn: Txn) -> None:
         settings = {"txnAppId": f"{txn.app_id}-replace", "txnVersion": str(txn.version)}
         for name, value in settings.items():

@@ -136,20 +136,26 @@ RELEASES = Table(
 
 EVALUATIONS = Table(
     name="gold.evaluations",
-    comment="One metric of one checkpoint, or of a sample of gold.captions that was audited",
+    comment="One metric of one checkpoint, of an audited sample of gold.captions, or of two models side by side",
     key=("checkpoint", "name", "dataset", "metric"),
     columns=(
         Column(
             "checkpoint",
             "STRING",
-            "SHA-256, in hex, of the checkpoint's weights; of an audit, of the sampled ids, answers and image policies",
+            "SHA-256, in hex, of the checkpoint's weights; of an audit or a comparison, of what was looked at",
         ),
-        Column("name", "STRING", "Name of the training run, for people; audit_captions for an audit"),
-        Column("dataset", "STRING", "What was evaluated: release, split and query text; or rows, and by what scorer"),
+        Column(
+            "name", "STRING", "Name of the training run, for people; else the job: audit_captions, compare_captions"
+        ),
+        Column(
+            "dataset",
+            "STRING",
+            "What was evaluated: release, split and query text; rows, and by what scorer; or who against whom",
+        ),
         Column("metric", "STRING", "text_to_image_r10, image_to_text_r1, blind_auc_long, jaccard_long_mean, ..."),
         Column("value", "DOUBLE", "Value of the metric"),
         Column("n", "BIGINT", "Queries or samples behind the value"),
-        Column("release", "STRING", "Release that the checkpoint was trained on; empty for an audit"),
+        Column("release", "STRING", "Release that the checkpoint was trained on; empty where it is no checkpoint"),
         Column("evaluated_at", "TIMESTAMP", "When it was measured, UTC"),
         _RUN_ID,
     ),
@@ -175,4 +181,73 @@ AUDIT_COUNTS = Table(
     ),
 )
 
-TABLES = (CAPTIONS, TAGS, TRAINING, RELEASES, EVALUATIONS, AUDIT_COUNTS)
+
+def _side(side: str) -> tuple[Column, ...]:
+    """Return what stands in a comparison of one of its two sides."""
+    texts = {"long_positive": "STRING", "short_positive": "ARRAY<STRING>"}
+    texts |= {"long_negative": "STRING", "short_negative": "ARRAY<STRING>"}
+    return (
+        Column(f"{side}_model", "STRING", f"The {side} one: the model's URI without what changes no answer"),
+        Column(f"{side}_revision", "STRING", "Revision of that model's weights, or of the rules"),
+        Column(f"{side}_prompt", "STRING", "Name of the prompt file that asked it"),
+        Column(f"{side}_prompt_hash", "STRING", "SHA-256, in hex, of that prompt file"),
+        Column(f"{side}_request_key", "STRING", "Its answer in silver.responses"),
+        *(
+            Column(f"{side}_{name}", kind, "As in silver.descriptions; null if rejected", True)
+            for name, kind in texts.items()
+        ),
+        Column(f"{side}_repairs", "ARRAY<STRING>", "What had to be mended to read its answer; empty if nothing"),
+        Column(f"{side}_reason", "STRING", "Why its answer was rejected, from the closed list", nullable=True),
+        Column(
+            f"{side}_tokens", "INT", f"CLIP's tokens of {side}_long_positive, start and end included", nullable=True
+        ),
+        Column(
+            f"{side}_similarity",
+            "DOUBLE",
+            f"100 times the cosine between image and {side}_long_positive; null if not scored",
+            nullable=True,
+        ),
+    )
+
+
+COMPARISONS = Table(
+    name="gold.comparisons",
+    comment="What two models, or one under two prompts, said of one sample, side by side",
+    key=("comparison", "sample_id"),
+    cluster_by=("comparison",),
+    columns=(
+        Column(
+            "comparison", "STRING", "SHA-256, in hex, of the answers and the scorer; checkpoint in gold.evaluations"
+        ),
+        _SAMPLE_ID,
+        Column("scorer", "STRING", "Who measured the similarities, with its revision; empty if no one"),
+        *_side("first"),
+        *_side("second"),
+        Column(
+            "word_distance",
+            "DOUBLE",
+            "Share of the words of both long_positive that only one has, 0 to 1; null if either is rejected",
+            nullable=True,
+        ),
+        _RUN_ID,
+    ),
+)
+
+PROMOTIONS = Table(
+    name="gold.promotions",
+    comment="Whose texts publish_gold takes where no one is named: of each kind the newest row counts",
+    key=("kind", "promoted_at"),
+    columns=(
+        Column("kind", "STRING", "What is published: descriptions"),
+        Column("model", "STRING", "Model URI as it was given, with where it runs"),
+        Column("identity", "STRING", "Model URI as it stands in silver.descriptions: without what changes no answer"),
+        Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
+        Column("prompt", "STRING", "Name of the prompt file"),
+        Column("prompt_hash", "STRING", "SHA-256, in hex, of the prompt file"),
+        Column("why", "STRING", "By what rule, or that it was named by hand"),
+        Column("promoted_at", "TIMESTAMP", "When it was promoted, UTC"),
+        _RUN_ID,
+    ),
+)
+
+TABLES = (CAPTIONS, TAGS, TRAINING, RELEASES, EVALUATIONS, AUDIT_COUNTS, COMPARISONS, PROMOTIONS)

@@ -32,11 +32,11 @@ def _card(report: Report, row: Row) -> Html:
     before, after = differences(row["long_positive"], row["long_negative"])
     texts = {
         "Alt-text": quoted(row["alt_text"]),
-        "Tags that came with it": _chips(row["web_tags"]),
+        "Tags that came with it": chips(row["web_tags"]),
         "Long positive": before,
-        "Short positive": _chips(row["short_positive"]),
+        "Short positive": chips(row["short_positive"]),
         "Long negative": after,
-        "Short negative": _chips(row["short_negative"], "chip no"),
+        "Short negative": chips(row["short_negative"], "chip no"),
     }
     listed = join(join([tag("dt", name), tag("dd", text)]) for name, text in texts.items())
     about = join([outside(row["source_uid"], 90), *([" · ", outside(row["licence"], 60)] if row["licence"] else [])])
@@ -44,7 +44,8 @@ def _card(report: Report, row: Row) -> Html:
     return tag("article", *body, class_="card")
 
 
-def _chips(tags: Sequence[str] | None, style: str = "chip") -> Html:
+def chips(tags: Sequence[str] | None, style: str = "chip") -> Html:
+    """Return tags that others wrote, each in its own frame, at most 16 of them."""
     if not tags:
         return tag("span", "none", class_="muted")
     shown = [tag("span", outside(one, 40), class_=style) for one in tags[:16]]

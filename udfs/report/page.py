@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from udfs.report.audit import audit_section
+from udfs.report.comparison import comparison_section
 from udfs.report.gallery import gallery_section, rejected_section
 from udfs.report.html import Html, join, tag
 from udfs.report.measures import signals_section, texts_section
@@ -24,6 +25,7 @@ SECTIONS: Final[Sequence[Callable[[Report], Section]]] = (
     gallery_section,
     rejected_section,
     audit_section,
+    comparison_section,
     training_section,
     retrieval_section,
     runs_section,

@@ -122,7 +122,7 @@ GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, name, metric
 AUDIT: Final = Query(
     """SELECT dataset, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n,
     max(evaluated_at) AS evaluated_at
-FROM gold.evaluations WHERE release = ''
+FROM gold.evaluations WHERE name = 'audit_captions'
 GROUP BY dataset, metric ORDER BY evaluated_at DESC, dataset, metric LIMIT 400""",
     needs=("gold.evaluations",),
 )
@@ -132,10 +132,45 @@ AUDIT_COUNTS: Final = Query(
 FROM gold.audit_counts c
 JOIN (
     SELECT dataset, max_by(checkpoint, evaluated_at) AS checkpoint, max(evaluated_at) AS evaluated_at
-    FROM gold.evaluations WHERE release = '' GROUP BY dataset
+    FROM gold.evaluations WHERE name = 'audit_captions' GROUP BY dataset
 ) e ON c.dataset = e.dataset AND c.checkpoint = e.checkpoint
 ORDER BY e.evaluated_at DESC, c.dataset, c.figure, c.place, c.part LIMIT 2000""",
     needs=("gold.audit_counts", "gold.evaluations"),
+)
+
+_NEWEST_COMPARISONS: Final = """
+    SELECT checkpoint, max(evaluated_at) AS made_at FROM gold.evaluations WHERE name = 'compare_captions'
+    GROUP BY checkpoint ORDER BY made_at DESC, checkpoint LIMIT 3
+"""
+
+COMPARISONS: Final = Query(
+    f"""SELECT e.checkpoint, e.metric, e.value, e.n, w.*
+FROM gold.evaluations e
+JOIN ({_NEWEST_COMPARISONS}) n ON e.checkpoint = n.checkpoint
+JOIN (
+    SELECT DISTINCT comparison, scorer, first_model, first_revision, first_prompt, first_prompt_hash,
+        second_model, second_revision, second_prompt, second_prompt_hash FROM gold.comparisons
+) w ON e.checkpoint = w.comparison
+ORDER BY n.made_at DESC, e.checkpoint, e.metric LIMIT 600""",  # noqa: S608
+    needs=("gold.comparisons", "gold.evaluations"),
+)
+
+COMPARED: Final = Query(
+    f"""WITH placed AS (
+    SELECT c.*, n.made_at, row_number() OVER (PARTITION BY c.comparison ORDER BY
+        abs(c.first_similarity - c.second_similarity) DESC NULLS LAST, c.word_distance DESC NULLS LAST, c.sample_id
+    ) AS place
+    FROM gold.comparisons c JOIN ({_NEWEST_COMPARISONS}) n ON c.comparison = n.checkpoint
+)
+SELECT comparison, sample_id, first_long_positive, first_short_positive, first_reason, first_similarity,
+    second_long_positive, second_short_positive, second_reason, second_similarity
+FROM placed WHERE place <= 12 ORDER BY made_at DESC, comparison, place""",  # noqa: S608
+    needs=("gold.comparisons", "gold.evaluations"),
+)
+
+PROMOTIONS: Final = Query(
+    "SELECT model, prompt, why, promoted_at FROM gold.promotions ORDER BY promoted_at DESC LIMIT 10",
+    needs=("gold.promotions",),
 )
 
 RUNS: Final = Query(
@@ -191,6 +226,9 @@ QUERIES: Final[Mapping[str, Query]] = {
     "evaluations": EVALUATIONS,
     "audit": AUDIT,
     "audit_counts": AUDIT_COUNTS,
+    "comparisons": COMPARISONS,
+    "compared": COMPARED,
+    "promotions": PROMOTIONS,
     "runs": RUNS,
     "answers": ANSWERS,
     "gallery": GALLERY,

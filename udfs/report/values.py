@@ -20,6 +20,8 @@ MADE_BY: Final[Mapping[str, str]] = {
     "gold.releases": "release_training",
     "gold.evaluations": "evaluate_clip",
     "gold.audit_counts": "audit_captions",
+    "gold.comparisons": "compare_captions",
+    "gold.promotions": "compare_captions",
 }
 """Table -> the job that fills it, where one job alone does."""
 

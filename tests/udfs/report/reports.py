@@ -83,6 +83,11 @@ def full(text: str) -> Report:
             _tally(text, "jaccard_long", "0.5", "negative"),
             _tally(f"{text} 2", "similarity", "25", "alt_text"),
         ],
+        "comparisons": [
+            comparison(text, name) for name in ("samples", "first_accepted", f"first_rejected_{text}", *_GAPS)
+        ],
+        "compared": [compared(text), compared(text) | {"first_reason": text, "first_long_positive": None}],
+        "promotions": [{"model": text, "prompt": text, "why": text, "promoted_at": MADE_AT}],
         "runs": [_run(text, None), _run(text, text)],
         "answers": [_answers(text)],
         "gallery": [published],
@@ -129,6 +134,33 @@ def _similarity(name: str) -> list[dict[str, Any]]:
 
 def _tally(dataset: str, figure: str, label: str, part: str) -> dict[str, Any]:
     return {"dataset": dataset, "figure": figure, "place": 1, "label": label, "part": part, "n": 7}
+
+
+_GAPS = [f"similarity_{name}" for name in ("gap_mean", "gap_low", "gap_high", "wins", "ties", "losses", "sign_p")]
+
+
+def comparison(second: str, metric: str, value: float = 0.5) -> dict[str, Any]:
+    """Return a metric of the comparison of the rules with ``second``."""
+    names = {"checkpoint": "c", "comparison": "c", "metric": metric, "scorer": second}
+    sides = {f"{side}_{name}": "x" for side in ("first", "second") for name in ("revision", "prompt_hash")}
+    first = {"first_model": "rules://", "first_prompt": "hqclip_student"}
+    return {
+        **names,
+        **sides,
+        **first,
+        "second_model": second,
+        "second_prompt": "hqclip_student",
+        "value": value,
+        "n": 40,
+    }
+
+
+def compared(text: str) -> dict[str, Any]:
+    """Return a sample of that comparison of which the two say ``text`` and another."""
+    long = {"first_long_positive": text, "second_long_positive": f"{text} at the beach"}
+    tags = {"first_short_positive": [text], "second_short_positive": [text, "beach"]}
+    scores = {"first_similarity": 21.5, "second_similarity": 25.0, "first_reason": None, "second_reason": None}
+    return {"comparison": "c", "sample_id": "a", **long, **tags, **scores}
 
 
 def _run(text: str, error: str | None) -> dict[str, Any]:
