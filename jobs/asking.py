@@ -33,20 +33,15 @@ from udfs.tasks import Task
 INPUTS = ("image_id", "alt_text", "web_tags", "colours", "width", "height")
 """What a model may be told of a sample: all of it is part of the request's key."""
 
+STATEMENT = "statement"
+"""What is said of the image, where that is what is asked about: a column that samples may have besides."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class AskingConfig:
-    """The flags of a job that asks a model."""
+class AskingLimits:
+    """The flags of a job that asks models: within which limits, and from where."""
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
-    model: Annotated[
-        str,
-        "who is asked: rules:// (no model: alt-text, tags and measured facts put into sentences), openai://MODEL, "
-        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), "
-        "openai+batch://MODEL (by batch: within a day, for half the price), hf://FOLDER or "
-        "hf://ID?revision=COMMIT (transformers, inside the tasks, on GPU or CPU)",
-    ] = "rules://"
-    prompt: Annotated[str, "name of the prompt file, or a file of your own that ends in .md"]
     max_in_flight: Annotated[int, "most requests that wait for an answer at one time, over all tasks", POSITIVE] = 64
     requests_per_minute: Annotated[float | None, "most requests a minute, over all tasks", POSITIVE] = None
     tokens_per_minute: Annotated[float | None, "most tokens a minute, over all tasks", POSITIVE] = None
@@ -72,6 +67,20 @@ class AskingConfig:
             budget_tokens=self.budget_tokens,
             budget_usd=self.budget_usd,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskingConfig(AskingLimits):
+    """The flags of a job that asks one model under one prompt."""
+
+    model: Annotated[
+        str,
+        "who is asked: rules:// (no model: alt-text, tags and measured facts put into sentences), openai://MODEL, "
+        "openai+http://HOST:PORT/v1?model=MODEL (vLLM, SGLang, llama.cpp, any compatible server), "
+        "openai+batch://MODEL (by batch: within a day, for half the price), hf://FOLDER or "
+        "hf://ID?revision=COMMIT (transformers, inside the tasks, on GPU or CPU)",
+    ] = "rules://"
+    prompt: Annotated[str, "name of the prompt file, or a file of your own that ends in .md"]
 
 
 def check_asking(config: AskingConfig) -> None:
@@ -134,9 +143,10 @@ class Asking:
 
     def requests(self, samples: DataFrame) -> DataFrame:
         """Return what the model is asked about each sample, with the key that the answer will be kept under."""
-        key = request_key(*INPUTS, task=self.task.name, **self.author)
+        told = (*INPUTS, *(name for name in (STATEMENT,) if name in samples.columns))
+        key = request_key(*told, task=self.task.name, **self.author)
         image = ("image",) if load(self.config.model).needs_image else ()
-        return samples.select("sample_id", key.alias("request_key"), *INPUTS, *image)
+        return samples.select("sample_id", key.alias("request_key"), *told, *image)
 
     def ask_about_new(self, job: str) -> Counts:
         """Ask about the samples that this question was not put about yet; return counts of the answers.

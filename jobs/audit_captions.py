@@ -9,6 +9,8 @@ from typing import Annotated
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
+from jobs.asking import AskingLimits
+from jobs.judging import Judging, check_judge
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
 from lakehouse.job import Job
@@ -18,7 +20,7 @@ from lakehouse.session import task_slots
 from schemas import TABLES
 from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
 from schemas.ops import RUNS
-from udfs.audit import KINDS, Findings, audit_similarity, audit_texts, digest_of
+from udfs.audit import KINDS, Findings, audit_ratings, audit_similarity, audit_texts, digest_of
 from udfs.models.scorers import load_scorer
 from udfs.similarity import similarities, similarity_schema
 from udfs.spark import map_stream
@@ -27,16 +29,22 @@ _SPARE = 20
 """So many times the sample is looked at to draw it: no stratum of a few per cent is missed."""
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(AskingLimits):
     """Audit a sample of the captions: can negatives be told without the image, how hard are they, and do texts fit."""
 
-    lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     rows: Annotated[int, "rows to sample: all of them come to the driver, texts only", POSITIVE] = 2000
     scorer: Annotated[
         str,
         "who compares texts with images: clip://FOLDER or hf://FOLDER, such as <lake>/_models/NAME; none by default",
     ] = ""
+    judge: Annotated[
+        str, "who looks at images and rates texts, 0 to 10: a model as describe_images takes it; none by default"
+    ] = ""
+    judge_prompt: Annotated[str, "name of the prompt file of the judge, or a file of your own that ends in .md"] = (
+        "judge"
+    )
+    judged: Annotated[int, "rows that the judge is shown, with three texts each", POSITIVE] = 200
 
 
 def stratified_sample(captions: DataFrame, *, rows: int, length: str = "long_positive_words") -> DataFrame:
@@ -60,15 +68,19 @@ def lowest_ids(table: DataFrame, *, rows: int) -> DataFrame:
 
 
 def check(config: Config) -> None:
-    """Raise UnknownModel or BadInput for a scorer that there is not."""
+    """Raise a LakehouseError for a scorer, a judge or a prompt that there is not."""
     if config.scorer:
         load_scorer(config.scorer)
+    if config.judge:
+        check_judge(config.judge, config.judge_prompt)
 
 
 def run(lake: Lake, config: Config) -> Counts:
     """Audit the sample, unless it was audited so before."""
     if not lake.exists(CAPTIONS):
         raise BadInput(f"gold.captions is not there yet in {lake.root!r}: run publish_gold first")
+    if config.dry_run:
+        return _judging(lake, config).plan() if config.judge else {}
     rows = _sampled(lake, config.rows)
     if not rows:
         return {}
@@ -80,7 +92,31 @@ def run(lake: Lake, config: Config) -> Counts:
         counts |= _audit_similarity(lake, audited, name, rows, config.scorer)
     else:
         print("note: without --scorer, texts are not compared with images", file=sys.stderr)
+    if config.judge:
+        counts |= _audit_ratings(lake, _judging(lake, config))
     return {"rows": len(rows), **counts} if counts else {}
+
+
+def _judging(lake: Lake, config: Config) -> Judging:
+    rows = _sampled(lake, config.judged)
+    return Judging.of(lake, config, rows, model=config.judge, prompt=config.judge_prompt)
+
+
+def _audit_ratings(lake: Lake, judging: Judging) -> Counts:
+    audited = digest_of([row.asDict() for row in judging.rows])
+    dataset = f"gold.captions/{len(judging.rows)}/judge/{judging.name}"
+    if not judging.rows or _is_there(lake, audited, dataset):
+        return {}
+    asked = judging.ask(JOB.name)
+    ratings = judging.ratings()
+    if ratings is None:
+        print("note: not all texts are rated yet: run again to go on from here", file=sys.stderr)
+        return asked
+    return {
+        **asked,
+        "judged": len(ratings),
+        "metrics_of_ratings": _write(lake, audited, dataset, audit_ratings(ratings, rows=len(ratings))),
+    }
 
 
 def _sampled(lake: Lake, rows: int) -> Sequence[Row]:

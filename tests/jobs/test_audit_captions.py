@@ -1,12 +1,16 @@
 """The audit of a small lake: a sample of every kind of row, figures once, and the report can ask for them."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pyspark.sql import SparkSession
 
+from benchmarks.chat_server import Asked, ChatServer, completion
 from jobs import audit_captions
 from jobs.audit_captions import stratified_sample
 from jobs.report_lakehouse import ask
@@ -14,10 +18,12 @@ from lakehouse.errors import BadInput
 from lakehouse.lake import Lake
 from lakehouse.small_rows import append_rows
 from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
+from schemas.silver import SAMPLES
+from tests.chat import serving
 from tests.jobs.pictures import THINGS
 from tests.lakehouse.stream.lakes import jpeg, sample_id
 from tests.udfs.clip.tiny import TINY
-from udfs.audit import KINDS
+from udfs.audit import KINDS, RATED
 from udfs.report.queries import QUERIES
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -51,7 +57,7 @@ def test_a_sample_is_at_most_the_whole(spark: SparkSession) -> None:
 
 def test_a_lake_without_captions_is_told_what_to_run(lake: Lake) -> None:
     with pytest.raises(BadInput, match=r"gold[.]captions is not there yet in .*: run publish_gold first"):
-        audit_captions.JOB.run(lake, audit_captions.Config(lake.root))
+        audit_captions.JOB.run(lake, audit_captions.Config(lake=lake.root))
 
 
 def fill(lake: Lake, *, captions: int, training: int) -> None:
@@ -65,14 +71,49 @@ def fill(lake: Lake, *, captions: int, training: int) -> None:
 def row_of(number: int) -> dict[str, Any]:
     thing, other = THINGS[number % len(THINGS)], THINGS[(number + 1) % len(THINGS)]
     plain: dict[str, Any] = {"INT": number, "DOUBLE": 0.5, "BOOLEAN": False}
-    filled = {column.name: plain.get(column.type, "x") for column in (*CAPTIONS.columns, *TRAINING.columns)}
+    columns = (*CAPTIONS.columns, *TRAINING.columns, *SAMPLES.columns)
+    filled = {column.name: plain.get(column.type, "x") for column in columns}
     texts = {"long_positive": f"A {thing} at the beach.", "long_negative": f"No {other} at the beach."}
-    tags = {"short_positive": [thing, "beach"], "short_negative": [other, "forest"], "web_tags": [], "tag_ids": []}
+    tags = {"short_positive": [thing, "beach"], "short_negative": [other, "forest"], "web_tags": []}
+    tags |= {"tag_ids": [], "colours": []}
     return {**filled, **texts, **tags, "sample_id": sample_id(number), "image": jpeg(number), "alt_text": f"My {thing}"}
 
 
+def rated(asked: Asked) -> web.StreamResponse:
+    """Rate denials 1 and alt-texts 6, give no rating to what speaks of the first thing, and all else 9."""
+    said = asked.text.rpartition('"text": ')[2]
+    value = {"No": 1, "My": 6}.get(said[1:3], 9)
+    return web.json_response(completion(asked, "Well." if THINGS[0] in said else json.dumps({"rating": value})))
+
+
+def test_a_judge_rates_each_text_once(lake: Lake) -> None:
+    fill(lake, captions=8, training=8)
+    rows = [row_of(number) for number in range(8)]
+    append_rows(lake.root, SAMPLES, [{name: row[name] for name in SAMPLES.column_names} for row in rows])
+    server = ChatServer(answer=rated)
+    with serving(server) as model:
+        config = audit_captions.Config(lake=lake.root, rows=80, judge=model)
+        plan = audit_captions.JOB.run(lake, replace(config, dry_run=True))
+        assert (plan["requests_to_send"], server.served) == (24, [])
+        stopped = audit_captions.JOB.run(lake, replace(config, budget_requests=5))
+        assert "judged" not in stopped
+        assert audit_captions.JOB.run(lake, config)["judged"] == 8
+        assert audit_captions.JOB.run(lake, config) == {}
+    found = {row.metric: row for row in lake.read(EVALUATIONS).where("dataset LIKE '%/judge/%'").collect()}
+    assert found["rating_long_negative_mean"].value == 1
+    assert found["rating_alt_text_mean"].value == 6
+    assert 0 < found["rating_coverage"].value < 1
+    assert found["rating_coverage"].n == sum(found[f"rating_{kind}_mean"].n for kind in RATED)
+
+
+def test_a_judge_that_sees_nothing_is_refused(lake: Lake) -> None:
+    fill(lake, captions=1, training=1)
+    with pytest.raises(BadInput, match=r"^rules:// cannot judge: it is shown no image"):
+        audit_captions.JOB.run(lake, audit_captions.Config(lake=lake.root, judge="rules://"))
+
+
 def audit(lake: Lake, scorer: str = "") -> dict[str, int]:
-    return dict(audit_captions.JOB.run(lake, audit_captions.Config(lake.root, rows=80, scorer=scorer)))
+    return dict(audit_captions.JOB.run(lake, audit_captions.Config(lake=lake.root, rows=80, scorer=scorer)))
 
 
 def test_an_audit_is_made_once(lake: Lake, tmp_path: Path) -> None:
