@@ -16,6 +16,7 @@ from lakehouse.losses import contrastive, hard_negative_identification, multi_ho
 from udfs.clip.model import TaggedClip
 from udfs.clip.tokenizer import token_ids
 from udfs.devices import has_bfloat16
+from udfs.optimizer import adamw, schedule
 
 LARGEST_SCALE: Final = 100.0
 """The logit scale is held at or below this, as CLIP's authors do (section 2.5 of their paper)."""
@@ -167,27 +168,9 @@ class Trainer:
             yield
 
 
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """Return the learning rate at ``step``, counted from 0, as a share of its peak; zero from ``steps`` on.
-
-    >>> [round(schedule(step, 10, 0.2), 2) for step in range(11)]
-    [0.5, 1.0, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04, 0.0]
-    """
-    rising = warmup * steps
-    if step < rising:
-        return (step + 1) / max(rising, 1.0) if rising >= 1 else 1.0
-    share = min((step - rising) / max(steps - rising, 1e-9), 1.0)
-    return (1 + math.cos(math.pi * share)) / 2
-
-
 def _optimizer(model: TaggedClip, recipe: Recipe) -> torch.optim.Optimizer:
-    decaying = [weights for weights in model.parameters() if weights.ndim > 1]
-    others = [weights for weights in model.parameters() if weights.ndim <= 1]
-    groups = [
-        {"params": decaying, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.beta2), eps=1e-6, fused=True)
+    decay = {"weight_decay": recipe.weight_decay, "beta2": recipe.beta2}
+    return adamw(model.parameters(), learning_rate=recipe.learning_rate, **decay, eps=1e-6)
 
 
 def _is_bfloat16(precision: str, device: torch.device) -> bool:

@@ -1,9 +1,9 @@
 """The training loop: epochs of batches in, a trained model out; the same batches and seed give the same losses."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from transformers import PreTrainedTokenizerFast
@@ -11,8 +11,9 @@ from transformers import PreTrainedTokenizerFast
 from lakehouse.errors import StreamError
 from udfs.clip.model import TaggedClip
 from udfs.clip.trainer import Recipe, TrainBatch, Trainer
+from udfs.pace import Pace, print_pace
 
-__all__ = ["Pace", "Recipe", "Scalars", "TrainBatch", "TrainResult", "Trainer", "print_pace", "train"]
+__all__ = ["Pace", "Recipe", "Scalars", "TrainBatch", "TrainResult", "Trainer", "train"]
 
 
 class Scalars(Protocol):
@@ -30,37 +31,6 @@ class TrainResult:
     samples: int
     seconds: float
     losses: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How far a run is: ``steps`` are all that it will do, ``loss`` is the last one's total in nats."""
-
-    step: int
-    steps: int
-    samples: int
-    seconds: float
-    loss: float
-
-    @property
-    def rate(self) -> float:
-        """Samples a second."""
-        return self.samples / max(self.seconds, 1e-9)
-
-    def __str__(self) -> str:
-        """Return one line.
-
-        >>> str(Pace(step=50, steps=200, samples=6400, seconds=20.0, loss=2.5))
-        'step 50 of 200, loss 2.500, 320 samples/s, 60 s left'
-        """
-        left = self.seconds / max(self.step, 1) * max(self.steps - self.step, 0)
-        done = f"step {self.step:,} of {self.steps:,}, loss {self.loss:.3f}"
-        return f"{done}, {self.rate:,.0f} samples/s, {left:,.0f} s left"
-
-
-def print_pace(pace: Pace) -> None:
-    """Print one line on standard error."""
-    print(f"train_clip: {pace}", file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -90,7 +60,7 @@ def train(
     *,
     steps: int,
     log: Scalars | None = None,
-    progress: Callable[[Pace], None] = print_pace,
+    progress: Callable[[Pace], None] = partial(print_pace, job="train_clip"),  # noqa: B008 # keeps nothing
     progress_every: int = 50,
     after_epoch: Callable[[Trainer], None] | None = None,
     resume: dict[str, Any] | None = None,

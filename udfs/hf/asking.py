@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 import torch
 
 from lakehouse.errors import ModelFailed
+from udfs.ahead import ahead
 from udfs.devices import free_cached_memory
 from udfs.hf.engine import Engine, Written
 from udfs.hf.messages import Told
@@ -69,24 +69,14 @@ class Asker:
 
     def _outcomes(self, requests: Iterable[Request]) -> Iterator[Outcome]:
         size = self._settings.batch_size
-        for batch in self._ahead(_chunks(requests, size)):
+        # The next ones are decoded while the model is at work.
+        for batch in ahead(self._prepare, _chunks(requests, size), most=_AHEAD):
             yield from batch.unreadable
             yield from self._answer(batch.rows, batch.inputs)
             while len(self._again) >= size:
                 yield from self._answer_again(size)
         while self._again:
             yield from self._answer_again(size)
-
-    def _ahead(self, chunks: Iterable[Sequence[Request]]) -> Iterator[_Batch]:
-        """Yield the chunks as batches; the next ones are decoded in a thread while the model is at work."""
-        waiting: deque[Future[_Batch]] = deque()
-        with ThreadPoolExecutor(1, "decode") as pool:
-            for chunk in chunks:
-                waiting.append(pool.submit(self._prepare, chunk))
-                if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
 
     def _prepare(self, requests: Sequence[Request]) -> _Batch:
         rows, unreadable = [], []

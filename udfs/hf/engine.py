@@ -51,6 +51,12 @@ class Engine:
         device: torch.device = self._model.device
         return device
 
+    @property
+    def pad(self) -> int:
+        """The token that fills up the shorter rows of a batch."""
+        token: int = self._processor.tokenizer.pad_token_id
+        return token
+
     def encode(self, batch: Sequence[Told]) -> Any:
         """Return the tensors that ``write`` takes, still in main memory."""
         with self._encoding:
@@ -66,6 +72,16 @@ class Engine:
                 return_tensors="pt",
                 add_special_tokens=begins,
             )
+
+    def answer_ids(self, told: Told, answer: str) -> list[int]:
+        """Return the tokens that the model would have written to say ``answer``, the one that ends it included."""
+        tokenizer = self._processor.tokenizer
+        with self._encoding:
+            ids: list[int] = tokenizer(self.wording.answer(told, answer), add_special_tokens=False)["input_ids"]
+        end = next((place for place, token in enumerate(ids) if token in self._ends), None)
+        if end is not None:
+            return ids[: end + 1]
+        return [*ids, tokenizer.eos_token_id if tokenizer.eos_token_id in self._ends else min(self._ends)]
 
     @torch.inference_mode()
     def write(self, inputs: Any, *, max_new_tokens: int) -> list[Written]:

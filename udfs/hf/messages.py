@@ -37,6 +37,17 @@ class Wording:
             return self._plain(told)
         return str(self._processor.apply_chat_template(self._chat(told), add_generation_prompt=True, tokenize=False))
 
+    def answer(self, told: Told, answer: str) -> str:
+        """Return ``answer`` as a conversation has it behind ``text(told)``: what a model learns to write there."""
+        harmless = self.harmless(answer)
+        if not self._has_template:
+            return harmless
+        said = {"role": "assistant", "content": [_part(harmless)]}
+        whole = str(self._processor.apply_chat_template([*self._chat(told), said], tokenize=False))
+        asked = self.text(told)
+        # Some templates write more before an answer that is to come than before one that is there.
+        return whole[len(asked) :].rstrip() if whole.startswith(asked) else harmless
+
     def harmless(self, text: str) -> str:
         """Return ``text`` with every special token broken up: one in an alt-text would end a turn or ask for an image.
 

@@ -60,6 +60,11 @@ def check_weights(settings: HfSettings) -> None:
     read_processor(settings)
 
 
+def read_config(settings: HfSettings) -> Any:
+    """Return the configuration of a model. Raises ModelFailed."""
+    return _loaded(settings, "configuration", require_transformers().AutoConfig)
+
+
 def read_processor(settings: HfSettings) -> Any:
     """Return the processor of a model: tokenizer and, where images are shown, image processor. Raises ModelFailed."""
     auto = require_transformers().AutoProcessor
@@ -109,7 +114,7 @@ def _check_files(folder: Path) -> None:
 
 
 def _check_class(settings: HfSettings) -> None:
-    config = _loaded(settings, "configuration", require_transformers().AutoConfig)
+    config = read_config(settings)
     if type(config) not in require_transformers().MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
         raise ModelFailed(f"{settings.model!r} is a model of type {config.model_type}, which is not image-text-to-text")
 
