@@ -1,12 +1,14 @@
 """Whether a chat server can be asked at all: found out in seconds, before anything is sent to it that costs money."""
 
 import difflib
+import http.client
 import json
 import urllib.error
 import urllib.request
+from typing import Any
 
 from lakehouse.errors import ModelFailed
-from udfs.chat.reply import judge
+from udfs.chat.reply import WITHOUT_IMAGES, judge
 from udfs.chat.settings import ChatSettings
 from udfs.chat.verdicts import Hopeless
 
@@ -14,17 +16,39 @@ _SECONDS = 10.0
 
 
 def check_server(settings: ChatSettings) -> None:
-    """Raise ModelFailed if an endpoint is not there, refuses the key, or does not list the model."""
+    """Raise ModelFailed if an endpoint is not there, refuses the key, or says that the model is none that can answer.
+
+    A list without the model says so, and one where the model takes no images that it would be shown.
+    """
+    model = settings.model
     for endpoint in settings.endpoints:
-        models = _models(endpoint, settings.key())
-        if models and settings.model not in models:
-            near = difflib.get_close_matches(settings.model, models, n=1)
-            guess = f": did you mean {near[0]!r}?" if near else f": it has {', '.join(models[:5])}"
-            raise ModelFailed(f"{endpoint} has no model {settings.model!r}{guess}")
+        listed = {row["id"]: row for row in _models(endpoint, settings.key())}
+        if _is_missing(model, list(listed)):
+            raise ModelFailed(f"{endpoint} has no model {model!r}{_what_there_is(model, list(listed))}")
+        if settings.images and _is_blind(listed.get(model, {})):
+            raise ModelFailed(f"{endpoint}: {model!r} cannot see images: {WITHOUT_IMAGES}")
 
 
-def _models(endpoint: str, key: str | None) -> list[str]:
-    """Return the names of the models that ``endpoint`` lists; none where it keeps no list."""
+def _is_missing(model: str, names: list[str]) -> bool:
+    # transformers serve lists what it has downloaded, by name; a folder that it was started with is never there.
+    is_folder = model.startswith(("/", ".", "~")) and not any(name.startswith("/") for name in names)
+    return bool(names) and model not in names and not is_folder
+
+
+def _what_there_is(model: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(model, names, n=1)
+    return f": did you mean {near[0]!r}?" if near else f": it has {', '.join(names[:5])}"
+
+
+def _is_blind(row: dict[str, Any]) -> bool:
+    """Say whether a server's row about a model names what it takes, and no images among it (llama.cpp, gateways)."""
+    architecture = row.get("architecture")
+    taken = architecture.get("input_modalities") if isinstance(architecture, dict) else None
+    return isinstance(taken, list) and bool(taken) and "image" not in taken
+
+
+def _models(endpoint: str, key: str | None) -> list[dict[str, Any]]:
+    """Return what ``endpoint`` says of each of its models, by ``id`` at least; nothing where it keeps no list."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     request = urllib.request.Request(f"{endpoint}/models", headers=headers)  # noqa: S310 # http or https, by the scheme
     try:
@@ -36,12 +60,13 @@ def _models(endpoint: str, key: str | None) -> list[str]:
             assert isinstance(verdict, Hopeless)
             raise ModelFailed(f"{endpoint}: {verdict.message}") from error
         return []  # a list of models is a courtesy: some servers have none, or cannot make one offline
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
             return []
         raise ModelFailed(f"no answer from {endpoint}: {getattr(error, 'reason', error)}") from error
     rows = listed.get("data") if isinstance(listed, dict) else None
-    return [row["id"] for row in rows or [] if isinstance(row, dict) and isinstance(row.get("id"), str)]
+    rows = rows if isinstance(rows, list) else []
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

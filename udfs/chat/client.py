@@ -23,6 +23,8 @@ from udfs.prompts import split_prompt
 
 _MAX_SENT = 5
 """Times that a request is sent again to servers that fail on it: what kills a server must not do so for ever."""
+_MAX_REFUSED = 16
+"""Requests refused before one was answered: what the server says against so many, it says against all."""
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 20.0
 _ASKED_AGAIN = {"bad_reply", "empty_answer"}
@@ -65,6 +67,7 @@ class Client:
         key = self.settings.key()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._failing_since: float | None = None
+        self._refused = 0
 
     async def ask(self, request: Request) -> Reply:
         """Return what came of ``request``: always a reply, with a reason where there is no answer.
@@ -130,6 +133,10 @@ class Client:
             verdict = Hopeless(
                 message=f"the server counts {spent.tokens:,} tokens for a request of at most {most.tokens:,}: "
                 "it does not keep to max_tokens, and could spend without end"
+            )
+        elif isinstance(verdict, Failed) and self._refused >= _MAX_REFUSED:
+            verdict = Hopeless(
+                message=f"the server refuses every request; of {self._refused} the last: {verdict.detail}"
             )
         return verdict
 
@@ -222,6 +229,9 @@ class Client:
                 endpoint.failed(now)
                 if verdict.reason == "timed_out":
                     self.window.refused()
+            case Failed(is_paid=False) if not self.window.is_proven:
+                endpoint.served()
+                self._refused += 1
             case Answered() | Failed():
                 endpoint.served()
                 self.window.answered(seconds)

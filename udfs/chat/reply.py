@@ -22,7 +22,17 @@ _IS_BLIND = re.compile(
     r"(images?|vision|multimodal)|not a multimodal model|at most 0 image|image_url.{0,40}not supported",
     re.IGNORECASE,
 )
+_IS_OTHER_MODEL = re.compile(
+    r"server is pinned to|model_not_found|(unknown|no such|invalid) model\b|not a valid model|"
+    r"\bmodel\b.{0,80}\b(does not exist|not exist|not found|is not (available|loaded|served))",
+    re.IGNORECASE,
+)
+"""How servers say that they have no such model where they do not say it by 404."""
 _IS_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing|payment required", re.IGNORECASE)
+
+
+WITHOUT_IMAGES: Final = "with images=off in its URI it rewrites what the web says of them"
+"""What a model that cannot see can do."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
@@ -32,11 +42,11 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
         return _read(body, raw)
     said = _said(body) or raw[:200]
     if _IS_BLIND.search(said):
-        return Hopeless(message=f"the model cannot see images: {said}")
+        return Hopeless(message=f"the model cannot see images: {said}; {WITHOUT_IMAGES}")
     if status in (401, 403):
         return Hopeless(message=f"the server refuses the key ({status}): {said}")
-    if status == 404:
-        return Hopeless(message=f"the server knows no such model or address (404): {said}")
+    if status == 404 or (status in (400, 422) and _IS_OTHER_MODEL.search(said)):
+        return Hopeless(message=f"the server knows no such model or address ({status}): {said}")
     if status == 402 or (status == 429 and _IS_QUOTA.search(raw)):
         return Hopeless(message=f"the account has no credit left ({status}): {said}")
     if 300 <= status < 400:

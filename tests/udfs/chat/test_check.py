@@ -1,0 +1,146 @@
+"""What is found out about a server before anything is asked of it, from the lists of models that servers keep."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from benchmarks.chat_server import Asked, ChatServer, refusal
+from lakehouse.errors import ModelFailed
+from lakehouse.limits import Limits
+from tests.chat import ask, request, serving
+from udfs.models import load
+
+
+@dataclass
+class ListingServer(ChatServer):
+    """Answers the question for its models as it is told to."""
+
+    rows: Any = None
+    status: int = 200
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/v1/models", self._listed)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        return app
+
+    async def _listed(self, _: web.Request) -> web.Response:
+        return web.json_response({"data": self.rows}, status=self.status)
+
+
+def row(name: str, *modalities: str) -> dict[str, Any]:
+    """Return what llama.cpp's server says of a model."""
+    return {"id": name, "object": "model", "architecture": {"input_modalities": list(modalities)}}
+
+
+def test_a_model_that_is_listed_as_blind_is_refused_before_it_is_asked() -> None:
+    server = ListingServer(rows=[row("tiny", "text")])
+    with serving(server) as uri, pytest.raises(ModelFailed, match="'tiny' cannot see images: with images=off in its"):
+        load(uri).check()
+    assert server.served == []
+
+
+def test_a_blind_model_that_is_shown_no_image_is_good() -> None:
+    with serving(ListingServer(rows=[row("tiny", "text")])) as uri:
+        load(f"{uri}&images=off").check()
+
+
+@pytest.mark.parametrize(
+    "told", [row("tiny", "text", "image"), row("tiny"), {"id": "tiny"}, {"id": "tiny", "architecture": "llava"}]
+)
+def test_a_model_that_is_not_said_to_be_blind_is_good(told: dict[str, Any]) -> None:
+    with serving(ListingServer(rows=[told])) as uri:
+        load(uri).check()
+
+
+@pytest.mark.parametrize("rows", [None, [], {}, "many", [None, 7, {"id": 7}]])
+def test_a_list_that_names_no_model_says_nothing_against_one(rows: Any) -> None:
+    with serving(ListingServer(rows=rows)) as uri:
+        load(uri).check()
+
+
+def test_a_server_that_cannot_list_its_models_may_be_asked() -> None:
+    with serving(ListingServer(status=500)) as uri:
+        load(uri).check()
+
+
+def test_a_folder_is_not_looked_for_among_names() -> None:
+    """`transformers serve FOLDER` lists what it has downloaded earlier, never the folder that it serves."""
+    with serving(ListingServer(rows=[row("org/other")], model="/models/llava")) as uri:
+        load(uri).check()
+
+
+def test_a_folder_is_looked_for_among_folders() -> None:
+    server = ListingServer(rows=[row("/models/llava-7b")], model="/models/llava")
+    with serving(server) as uri, pytest.raises(ModelFailed, match="did you mean '/models/llava-7b'"):
+        load(uri).check()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "Server is pinned to '/models/llava'; requested 'tiny'."),
+        (400, "Invalid model name passed in model=tiny"),
+        (400, "tiny is not a valid model ID"),
+        (404, "The model `tiny` does not exist."),
+        (422, "unknown model tiny"),
+    ],
+)
+def test_a_server_that_has_another_model_ends_the_run_after_one_request(status: int, said: str) -> None:
+    server = ChatServer(answer=lambda asked: refusal(status, said))
+    with serving(server) as uri, pytest.raises(ModelFailed, match=rf"no such model or address \({status}\): "):
+        ask(uri, [request(f"duck {number}") for number in range(20)])
+    assert len(server.served) == 1
+
+
+def test_a_refusal_of_one_request_ends_no_run() -> None:
+    said = "This model's maximum context length is 1024 tokens. However, your request has 4096 input tokens."
+    with serving(ChatServer(answer=lambda asked: refusal(400, said) if '"long"' in asked.text else None)) as uri:
+        replies = ask(uri, map(request, ["duck", "long"]))
+    assert (replies["duck"][1].reason, replies["long"][1].reason) == (None, "bad_request")
+
+
+def test_a_server_that_refuses_every_request_ends_the_run_before_all_rows_are_lost() -> None:
+    """vLLM does, where prompt and max_tokens together are over its context; others do for a field they do not know."""
+    server = ChatServer(answer=lambda asked: refusal(400, "max_tokens is too large: 512"))
+    with serving(server) as uri, pytest.raises(ModelFailed, match=r"refuses every request; .*max_tokens is too large"):
+        ask(uri, [request(f"duck {number}") for number in range(200)])
+    assert len(server.served) == 16
+    assert server.peak == 1
+
+
+def test_refusals_after_an_answer_end_no_run() -> None:
+    def answer(asked: Asked) -> web.Response | None:
+        return None if '"good"' in asked.text else refusal(400, "no")
+
+    names = [*(f"duck {number}" for number in range(15)), "good", *(f"goose {number}" for number in range(40))]
+    with serving(ChatServer(answer=answer)) as uri:
+        replies = ask(uri, map(request, names), limits=Limits(in_flight=1))
+    assert [reply.reason for _, reply in replies.values()].count("bad_request") == 15 + 40
+
+
+@pytest.fixture
+def port_without_http() -> Iterator[int]:
+    """A port whose owner speaks first, and no HTTP: a database, a mail server."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def speak() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"220 ready\r\n")
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        thread.join(10)
+
+
+def test_what_is_no_web_server_is_named(port_without_http: int) -> None:
+    with pytest.raises(ModelFailed, match=rf"no answer from http://127.0.0.1:{port_without_http}/v1: 220 ready"):
+        load(f"openai+http://127.0.0.1:{port_without_http}/v1?model=m").check()
