@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated
 
@@ -67,6 +67,11 @@ class AskingLimits:
             budget_tokens=self.budget_tokens,
             budget_usd=self.budget_usd,
         )
+
+    def to_ask(self, model: str, prompt: str) -> "AskingConfig":
+        """Return the flags to ask ``model`` under ``prompt`` within these limits."""
+        own = {one.name: getattr(self, one.name) for one in fields(AskingLimits)}
+        return AskingConfig(**own, model=model, prompt=prompt)
 
 
 @dataclass(frozen=True, kw_only=True)

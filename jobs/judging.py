@@ -1,12 +1,12 @@
 """A judge looks at images and rates what is said of them, through the ledger: every rating is paid once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from jobs.asking import STATEMENT, Asking, AskingConfig, AskingLimits
+from jobs.asking import STATEMENT, Asking, AskingLimits
 from lakehouse.errors import BadInput
 from lakehouse.lake import Lake
 from lakehouse.outcome import Counts
@@ -38,8 +38,7 @@ class Judging:
     @classmethod
     def of(cls, lake: Lake, limits: AskingLimits, rows: Sequence[Row], *, model: str, prompt: str) -> "Judging":
         """Return the judging of ``rows`` by ``model`` under ``prompt``, within ``limits``."""
-        own = {one.name: getattr(limits, one.name) for one in fields(AskingLimits)}
-        return cls(Asking(lake, AskingConfig(**own, model=model, prompt=prompt), RATE, read_prompt(prompt)), rows)
+        return cls(Asking(lake, limits.to_ask(model, prompt), RATE, read_prompt(prompt)), rows)
 
     @property
     def name(self) -> str:

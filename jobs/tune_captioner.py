@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,7 +70,7 @@ _SEEDS = "seeds.json"
 
 def check(config: Config) -> None:
     """Raise a LakehouseError for a teacher, a student, a prompt or a folder that cannot be used."""
-    check_asking(_asking_of(config, dry_run=True))
+    check_asking(replace(_asking_of(config), dry_run=True))
     read_prompt(config.prompt)
     if not (config.student or config.export_only):
         raise BadInput("no --student to tune: name one, or have only the chats written by --export-only")
@@ -106,13 +106,12 @@ def _settings(config: Config) -> dict[str, Any]:
     return own | student_settings(read_student(config.student)) | settings_of(config)
 
 
-def _asking_of(config: Config, *, dry_run: bool) -> AskingConfig:
-    limits = {one.name: getattr(config, one.name) for one in fields(AskingLimits)}
-    return AskingConfig(**{**limits, "dry_run": dry_run}, model=config.teacher, prompt=config.teacher_prompt)
+def _asking_of(config: Config) -> AskingConfig:
+    return config.to_ask(config.teacher, config.teacher_prompt)
 
 
 def _asking(lake: Lake, config: Config) -> Asking:
-    return Asking(lake, _asking_of(config, dry_run=config.dry_run), DESCRIBE, read_prompt(config.teacher_prompt))
+    return Asking(lake, _asking_of(config), DESCRIBE, read_prompt(config.teacher_prompt))
 
 
 @contextmanager
