@@ -47,7 +47,7 @@ from udfs.tasks import DESCRIBE
 class Config(Recipe, AskingLimits):
     """Have a teacher describe seeds by a long prompt, and tune a student to answer so to a short one (HQ-CLIP, 3)."""
 
-    teacher: Annotated[str, "who describes the seeds: any model that describe_images takes"] = "rules://"
+    teacher: Annotated[str, "who describes the seeds: any model that describe_images takes"]
     student: Annotated[
         str,
         "model to tune: a folder, or ID?revision=COMMIT of Hugging Face's hub; ?dtype= and ?max_pixels= as for hf://",

@@ -148,7 +148,7 @@ def test_a_lake_that_cannot_be_is_said_before_any_work(place: str, name: str, tm
     ]
     source: list[object] = ["--source", tmp_path]
     needed: dict[str, list[object]] = {"query_lakehouse": ["SELECT 1"], "ingest_pairs": source, "run_pipeline": source}
-    needed["tune_captioner"] = ["--out", tmp_path / "out"]
+    needed["tune_captioner"] = ["--teacher", "rules://", "--out", tmp_path / "out"]
     said = call(main_of(name), *needed.get(name, []), "--lake", root)
     assert f"'{root}'" in said.error
     assert (tmp_path / "file").read_text() == "mine"
