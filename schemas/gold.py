@@ -155,7 +155,7 @@ EVALUATIONS = Table(
         Column("metric", "STRING", "text_to_image_r10, image_to_text_r1, blind_auc_long, jaccard_long_mean, ..."),
         Column("value", "DOUBLE", "Value of the metric"),
         Column("n", "BIGINT", "Queries or samples behind the value"),
-        Column("release", "STRING", "Release that the checkpoint was trained on; empty where it is no checkpoint"),
+        Column("release", "STRING", "Release that the checkpoint was trained on; empty where it was trained on none"),
         Column("evaluated_at", "TIMESTAMP", "When it was measured, UTC"),
         _RUN_ID,
     ),
