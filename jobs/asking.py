@@ -12,11 +12,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.cli import POSITIVE, SHARE
-from lakehouse.errors import BadInput
+from lakehouse.errors import BadInput, BudgetReached
 from lakehouse.governor import Governor
 from lakehouse.increments import run_increments
 from lakehouse.joins import holding
 from lakehouse.lake import Lake, Txn, place
+from lakehouse.lake_root import normal_root
 from lakehouse.ledger import Ledger, request_key
 from lakehouse.limits import NOTHING, Limits
 from lakehouse.outcome import Counts
@@ -25,7 +26,7 @@ from lakehouse.progress import Progress, watch
 from lakehouse.session import driver_host, is_one_machine, task_slots
 from schemas.silver import RESPONSES, SAMPLES
 from udfs.ask import ANSWER_SCHEMA, Question, ask, author_of, read_journal
-from udfs.models import Describer, load
+from udfs.models import load
 from udfs.prompts import Prompt, read_prompt
 from udfs.spark import StreamFunction, map_stream
 from udfs.tasks import Task
@@ -92,20 +93,22 @@ def check_asking(config: AskingConfig) -> None:
     """Raise a LakehouseError for a prompt or model that there is not, and for a server that cannot answer."""
     read_prompt(config.prompt)
     model = load(config.model)
-    _check_limits(config, model)
+    check_limits(config, config.model)
     if not config.dry_run:
         model.check()
 
 
-def _check_limits(config: AskingConfig, model: Describer) -> None:
-    given = next((name for name in _COUNTED if getattr(config, name) is not None), None)
-    if given is not None and model.most(1, 0, "") == NOTHING:
+def check_limits(limits: AskingLimits, *models: str) -> None:
+    """Raise BadInput for a limit that means nothing for any of ``models``, and for one in dollars without a price."""
+    given = next((name for name in _COUNTED if getattr(limits, name) is not None), None)
+    if given is not None and all(load(model).most(1, 0, "") == NOTHING for model in models):
         flag = f"--{given.replace('_', '-')}"
-        raise BadInput(f"{flag} has no meaning for {config.model}: it runs inside the tasks, where nothing is billed")
-    if config.budget_usd is not None and not model.has_price:
-        raise BadInput(
-            f"no price is known for {config.model}: name one, such as {config.model}?usd_in=0.15&usd_out=0.6"
-        )
+        whom = " and ".join(models)
+        raise BadInput(f"{flag} has no meaning for {whom}: it runs inside the tasks, where nothing is billed")
+    unknown = next((model for model in models if not load(model).has_price), None)
+    if limits.budget_usd is not None and unknown is not None:
+        joint = "&" if "?" in unknown else "?"
+        raise BadInput(f"no price is known for {unknown}: name one, such as {unknown}{joint}usd_in=0.15&usd_out=0.6")
 
 
 _COUNTED = ("budget_usd", "budget_tokens", "budget_requests", "requests_per_minute", "tokens_per_minute")
@@ -142,7 +145,7 @@ class Asking:
     @property
     def ledger(self) -> Ledger:
         """The ledger, with the journal of this question."""
-        root = self.config.journal or f"{self.lake.root}/_journal"
+        root = normal_root(self.config.journal) if self.config.journal else f"{self.lake.root}/_journal"
         author = self.author
         return Ledger(self.lake, RESPONSES, place(root, self.task.name, *author.values()), author)
 
@@ -211,9 +214,9 @@ class Asking:
             try:
                 if governor.over is None:
                     ask(partial(self._put, question=question))
-            except Exception:
+            except Exception as error:
                 self._recover()
-                if governor.over is None:
+                if governor.over is None or BudgetReached.__name__ not in str(error):
                     raise
             finally:
                 self.lake.costs.append(governor.spent.usd - before)
@@ -225,7 +228,7 @@ class Asking:
         That is rows, answers there are, requests to send, and the most they can cost.
         """
         requests = self.requests(self.lake.read(SAMPLES) if samples is None else samples).drop("image")
-        left = self.ledger.unanswered(requests)
+        left = self.ledger.unanswered(requests, is_whole_table=True)
         tried = self.lake.read(RESPONSES).where("status = 'missed'").select("request_key").distinct()
         missed = left.join(tried, on="request_key", how="left_semi").count()
         own = F.octet_length("alt_text") + F.octet_length(F.to_json("web_tags"))
@@ -233,11 +236,11 @@ class Asking:
             requests.count(),
             left.agg(F.count("*"), F.coalesce(F.sum(own), F.lit(0))).collect()[0],
         )
-        most = load(self.config.model).most(asked, own_bytes, self.prompt.text)
+        model = load(self.config.model)
+        most = model.most(asked, own_bytes, self.prompt.text)
         counts = {"samples": rows, "answered_already": rows - asked, "missed_before": missed, "requests_to_send": asked}
-        return (
-            counts if most == NOTHING else {**counts, "tokens_at_most": most.tokens, "usd_at_most": math.ceil(most.usd)}
-        )
+        counts |= {"tokens_at_most": most.tokens} if most != NOTHING else {}
+        return counts | ({"usd_at_most": math.ceil(most.usd)} if most != NOTHING and model.has_price else {})
 
     def _recover(self) -> int:
         return self.ledger.recover(partial(self._answers, function=_read_files))
@@ -247,8 +250,11 @@ class Asking:
         own = holding(self.lake.read(RESPONSES), {"run_id": self.lake.run_id, "status": "missed", **self.author})
         if missed := own.count():
             counts["missed_until_the_next_run"] = missed
+            common = own.groupBy("reason").agg(F.count("*").alias("rows"), F.first("detail").alias("detail"))
+            for row in common.orderBy(F.desc("rows")).limit(1).collect():
+                print(f"note: {row.rows:,} missed as {row.reason}: {row.detail}", file=sys.stderr)
         if governor.over is not None:
-            left = self.ledger.unanswered(self.requests(samples).drop("image")).count()
+            left = self.ledger.unanswered(self.requests(samples).drop("image"), is_whole_table=True).count()
             print(f"note: {governor.over} is used up: run again to go on from here", file=sys.stderr)
             counts["left_by_the_budget"] = left
         return counts
@@ -257,9 +263,9 @@ class Asking:
         """Ask again about the samples that no server answered on in an earlier run."""
         if not self.lake.exists(RESPONSES):
             return
-        missed = (
-            holding(self.lake.read(RESPONSES).where("status = 'missed'"), self.author).select("sample_id").distinct()
-        )
+        own = holding(self.lake.read(RESPONSES), {"task": self.task.name, **self.author})
+        missed = own.where("status = 'missed'").select("sample_id", "request_key").distinct()
+        missed = self.ledger.unanswered(missed).select("sample_id").distinct()
         with persisted(missed) as ids:
             if not ids.isEmpty():
                 samples = self.lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
@@ -277,7 +283,8 @@ class Asking:
 
     def _put(self, requests: DataFrame, *, question: Question) -> DataFrame:
         # As many tasks as run at a time: one that ends has its window run dry, and the next would have to fill it anew.
-        slots = requests.coalesce(min(task_slots(self.lake.spark), self.config.tasks or sys.maxsize))
+        most = min(self.config.tasks or sys.maxsize, self.config.max_in_flight)
+        slots = requests.coalesce(min(task_slots(self.lake.spark), most))
         return self._answers(slots, function=partial(ask, question=question), gpus=self.config.gpus)
 
     def _answers(self, rows: DataFrame, *, function: StreamFunction, gpus: float = 0) -> DataFrame:

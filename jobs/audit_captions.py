@@ -9,7 +9,7 @@ from typing import Annotated
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from jobs.asking import AskingLimits
+from jobs.asking import AskingLimits, check_limits
 from jobs.judging import Judging, check_judge
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
@@ -73,6 +73,7 @@ def check(config: Config) -> None:
         load_scorer(config.scorer)
     if config.judge:
         check_judge(config.judge, config.judge_prompt)
+        check_limits(config, config.judge)
 
 
 def run(lake: Lake, config: Config) -> Counts:

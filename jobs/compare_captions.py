@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pyspark.sql import functions as F
 
-from jobs.asking import Asking, AskingConfig, check_asking, summed
+from jobs.asking import Asking, AskingConfig, check_limits, summed
 from jobs.comparing import Contest, drawn, name_of, scored, together
 from jobs.promoting import promote, writer_of
 from lakehouse.cli import POSITIVE
@@ -84,7 +84,8 @@ def check(config: Config) -> None:
         raise BadInput("--promote winner needs a --scorer: name --promote first or second to decide by hand")
     for side in _sides(config):
         # Whether a server answers is asked when there is something to ask it: a promotion alone needs none.
-        check_asking(replace(side, dry_run=True))
+        read_prompt(side.prompt)
+    check_limits(config, *(side.model for side in _sides(config)))
     first, second = (writer_of(side.model, side.prompt) for side in _sides(config))
     if first.author == second.author:
         who = f"{first.model} with {first.prompt}"

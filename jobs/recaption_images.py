@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jobs.asking import Asking, AskingConfig, check_asking, summed
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
-from lakehouse.joins import holding, only_new, restrict
+from lakehouse.joins import holding, restrict
 from lakehouse.lake import Lake, Txn
 from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
@@ -151,7 +151,10 @@ def _final(responses: DataFrame, askings: Sequence[Asking]) -> DataFrame:
 def _write(lake: Lake, responses: DataFrame, askings: Sequence[Asking], txn: Txn) -> Counts:
     prompts = {asking.task.name: asking.prompt.text for asking in askings}
     rows = side_by_side(responses, prompts).withColumn("tokenizer", F.lit(TOKENIZER))
-    with persisted(only_new(lake, RECAPTIONS, rows, key="recap_short_request_key")) as captions:
+    # By both: where one of the two prompts has changed, the other caption is the same as before.
+    keys = [f"{kind.name}_request_key" for kind in KINDS]
+    known = restrict(lake.read(RECAPTIONS).select(*keys), rows, key=keys[0])
+    with persisted(rows.join(F.broadcast(known), on=keys, how="left_anti")) as captions:
         is_over = reduce(Column.__or__, (F.coalesce(f"is_{kind.name}_over_77", F.lit(False)) for kind in KINDS))
         counts = captions.agg(F.count("*").alias("rows"), F.count_if(is_over).alias("over_77_tokens")).collect()[0]
         turned_away = sum(_turn_away(lake, captions, asking, txn) for asking in askings)

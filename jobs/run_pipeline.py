@@ -79,7 +79,7 @@ def check(config: Config) -> None:
 def _settings(root: str, config: Config) -> tuple[ingest_pairs.Config, publish_gold.Config, release_training.Config]:
     return (
         ingest_pairs.Config(root, config.source),
-        publish_gold.Config(root, fit=config.fit, pixels=config.pixels, held_out=config.held_out),
+        publish_gold.Config(root, model="rules://", fit=config.fit, pixels=config.pixels, held_out=config.held_out),
         release_training.Config(root, mix=config.mix),
     )
 

@@ -56,6 +56,11 @@ def read_records(files: Iterable[str]) -> Iterator[Record]:
                 yield record
 
 
+def sizes_of(files: Iterable[str]) -> dict[str, int]:
+    """Return how many bytes each of ``files`` has now; those of a bucket, which never grow, have none."""
+    return {file: Path(file).stat().st_size if is_local(file) else 0 for file in files}
+
+
 def remove_files(files: Iterable[str]) -> None:
     """Remove ``files`` from the journal: for when what is in them is in a table."""
     for file in files:
@@ -104,11 +109,13 @@ class _BucketJournal:
         self._lines.append(_line(record))
 
     def keep(self) -> None:
-        lines, self._lines = self._lines, []
+        lines = tuple(self._lines)
         if lines:
-            self._files += 1
             with self._system.open_output_stream(f"{self._path}/{self._writer}-{self._files:08}.jsonl") as stream:
                 stream.write(b"".join(lines))
+            # Only now: what a bucket did not take is written by the next call.
+            self._files += 1
+            del self._lines[: len(lines)]
 
     def close(self) -> None:
         self.keep()

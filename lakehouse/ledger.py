@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.joins import holding
-from lakehouse.journal import journal_files, open_journal, remove_files
+from lakehouse.journal import journal_files, open_journal, remove_files, sizes_of
 from lakehouse.lake import Lake, Txn
 from lakehouse.table import Table
 from lakehouse.under_way import open_notes
@@ -40,13 +40,16 @@ class Ledger:
     author: Mapping[str, str] = field(default_factory=dict)
     """Who is asked, by columns of the table: files that hold nothing of this author need not be read."""
 
-    def unanswered(self, requests: DataFrame) -> DataFrame:
+    def unanswered(self, requests: DataFrame, *, is_whole_table: bool = False) -> DataFrame:
         """Return the ``requests`` that the table says nothing final about; only keys travel.
 
-        One pass over the keys of the author's answers, ten million in three seconds on two cores.
+        One pass over the keys of the author's answers, ten million in three seconds on two cores. The keys of a batch
+        go to every task; those of a table that ``is_whole_table`` meet the answers' in a shuffle.
         """
         final = holding(self.lake.read(self.table), self.author).where(F.col("status") != "missed")
         answers = final.select("request_key")
+        if is_whole_table:
+            return requests.join(answers, on="request_key", how="left_anti")
         known = answers.join(F.broadcast(requests.select("request_key")), on="request_key", how="left_semi")
         return requests.join(F.broadcast(known), on="request_key", how="left_anti")
 
@@ -65,12 +68,15 @@ class Ledger:
         files = journal_files(self.journal)
         if not files:
             return 0
+        sizes = sizes_of(files)
         named = self.lake.spark.createDataFrame([(file,) for file in files], "file STRING").repartition(len(files))
         answers = self.unanswered(read(named).dropDuplicates(["request_key"]))
         before = self.lake.read(self.table).count()
         self.lake.append(self.table, answers)
-        self._keep_open(files)
-        remove_files(files)
+        # A task of a failed run may write for some seconds more: what has grown meanwhile is left to the next time.
+        done = tuple(file for file, size in sizes_of(files).items() if size == sizes[file])
+        self._keep_open(done)
+        remove_files(done)
         return self.lake.read(self.table).count() - before
 
     def _keep_open(self, files: tuple[str, ...]) -> None:

@@ -136,7 +136,7 @@ RESPONSES = Table(
     columns=(
         Column("request_key", "STRING", "SHA-256, in hex, of canonical JSON of everything that can change the answer"),
         _SAMPLE_ID,
-        Column("task", "STRING", "What was asked for: describe, recap_short, recap_long"),
+        Column("task", "STRING", "What was asked for: describe, recap_short, recap_long, rate"),
         Column("model", "STRING", "Model URI"),
         Column("revision", "STRING", "Revision of the model's weights, or of the rules"),
         Column("prompt", "STRING", "Name of the prompt file"),

@@ -16,6 +16,9 @@ LONG: Final = "recap_long"
 MAX_CHARS: Final[Mapping[str, int]] = {SHORT: 300, LONG: 1500}
 """Longest caption by kind; CLIP's 77 tokens are about 350 characters."""
 
+_MOST_AROUND = 4
+"""How many times as long as its caption an answer may be."""
+
 CAPTION_SCHEMA: Final = pa.schema(
     {
         "text": pa.string(),
@@ -77,12 +80,19 @@ def parse_caption(answer: str | None, kind: str, *, prompt: str = "") -> Caption
     """
     repairs = Repairs()
     try:
-        text = _unwrapped(check_answer(answer), repairs)
+        text = _unwrapped(_check_length(check_answer(answer), kind), repairs)
         _check(text, kind, prompt)
     except Rejected as rejected:
         return Caption(repairs=tuple(repairs.names), reason=rejected.reason, detail=rejected.detail)
     line = repairs.apply("white_space", single_spaced, text)
     return Caption(line, tuple(repairs.names))
+
+
+def _check_length(answer: str, kind: str) -> str:
+    # Before anything looks for what is to be taken off: in an endless answer that would take minutes.
+    if len(answer) > _MOST_AROUND * MAX_CHARS[kind]:
+        raise Rejected("text_too_long", f"the answer has {len(answer)} characters, expected one caption")
+    return answer
 
 
 def _unwrapped(answer: str, repairs: Repairs) -> str:

@@ -23,6 +23,10 @@ from udfs.prompts import split_prompt
 
 _MAX_SENT = 5
 """Times that a request is sent again to servers that fail on it: what kills a server must not do so for ever."""
+_MAX_ATTEMPTS = 64
+"""Times that a request is sent at all, however kindly the server asks to come again."""
+_MAX_MISSED = 3
+"""Requests in a row that no server answered, before all are given up: one alone may be what no server can answer."""
 _MAX_REFUSED = 16
 """Requests refused before one was answered: what the server says against so many, it says against all."""
 _FIRST_WAIT = 0.25
@@ -67,6 +71,7 @@ class Client:
         key = self.settings.key()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._failing_since: float | None = None
+        self._missed = 0
         self._refused = 0
 
     async def ask(self, request: Request) -> Reply:
@@ -132,8 +137,11 @@ class Client:
         if spent.tokens > most.tokens:
             verdict = Hopeless(
                 message=f"the server counts {spent.tokens:,} tokens for a request of at most {most.tokens:,}: "
-                "it does not keep to max_tokens, and could spend without end"
+                "it does not keep to max_tokens, or counts more for an image: then say image_tokens= in its URI"
             )
+        elif isinstance(verdict, Hopeless) and verdict.is_perhaps_this_one and self.window.is_proven:
+            # Others were answered: this one's image or text was turned away, by whatever stands before the server.
+            verdict = Failed(reason="bad_request", detail=verdict.message, raw=verdict.raw, is_paid=False)
         elif isinstance(verdict, Failed) and self._refused >= _MAX_REFUSED:
             verdict = Hopeless(
                 message=f"the server refuses every request; of {self._refused} the last: {verdict.detail}"
@@ -185,11 +193,11 @@ class Client:
         self.desk.note({"kind": "unreadable", "request_key": request.request_key, **note})
 
     async def _wait(self, verdict: Busy, asked: _Asked) -> Reply | None:
-        self._give_up(verdict)
         asked.failures += verdict.is_sent and verdict.reason != "server_busy"
         # Full jitter: those that failed at one moment do not come back at one moment.
         wait = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(asked.attempts, 8)))  # noqa: S311 # no secret
-        if asked.failures >= _MAX_SENT or asked.left <= wait:
+        if asked.failures >= _MAX_SENT or asked.attempts >= _MAX_ATTEMPTS or asked.left <= wait:
+            self._give_up(verdict)
             return self._done(asked, reason=verdict.reason, detail=verdict.detail, raw=verdict.raw, is_missed=True)
         if verdict.wait is None:
             asked.left -= wait
@@ -198,8 +206,10 @@ class Client:
 
     def _give_up(self, verdict: Busy) -> None:
         """Raise ModelFailed where no server has answered anything for as long as one answer may take."""
+        self._missed += 1
         since = self._failing_since
-        if since is not None and time.monotonic() - since >= self.settings.deadline:
+        is_over = since is not None and time.monotonic() - since >= self.settings.deadline
+        if is_over and self._missed >= _MAX_MISSED:
             message = f"no server has answered for {self.settings.deadline:g} s; the last said: {verdict.detail}"
             self.seat.report_fatal(message)
             raise ModelFailed(message)
@@ -216,6 +226,7 @@ class Client:
         now = time.monotonic()
         is_served = isinstance(verdict, Answered | Failed)
         self._failing_since = None if is_served else self._failing_since or now - seconds
+        self._missed = 0 if is_served else self._missed
         match verdict:
             case Busy(reason="server_busy") | Busy(wait=float()):
                 endpoint.served()

@@ -37,13 +37,14 @@ def came_to(settings: ChatSettings, verdict: Verdict, most: Spend) -> Spend:
             return Spend(1, read + written, (settings.price or FREE).of(read, written))
         case Busy(is_sent=False):
             return Spend()
-        case Busy(reason="timed_out" | "unavailable" | "left_out"):
+        # A gateway that says 502 or 504 may have had a model work on it.
+        case Busy(reason="timed_out" | "unavailable" | "left_out" | "server_error"):
             return most
     return Spend(1)
 
 
 def _most(settings: ChatSettings, requests: int, text: int, *, has_image: bool) -> Spend:
     price = settings.price or FREE
-    read = text + (requests * price.image_tokens if has_image else 0)
+    read = text + (requests * (settings.image_tokens or price.image_tokens) if has_image else 0)
     written = requests * settings.max_tokens
     return Spend(requests, read + written, price.of(read, written))

@@ -37,12 +37,12 @@ _LIST: Final = {
 
 
 def price_of(scheme: str, model: str) -> Price | None:
-    """Return the price of ``model``; nothing on a server of one's own; None where none is known.
+    """Return the price of ``model``; None where none is known: a server may be one's own, or a shop.
 
     >>> price_of("openai", "gpt-4o-mini-2024-07-18")
     Price(read=0.15, written=0.6, image_tokens=50000)
     """
     if scheme != "openai":
-        return FREE
+        return None
     names = [name for name in _LIST if model == name or model.startswith(f"{name}-20")]
     return _LIST[names[0]] if names else None

@@ -28,7 +28,7 @@ _IS_OTHER_MODEL = re.compile(
     re.IGNORECASE,
 )
 """How servers say that they have no such model where they do not say it by 404."""
-_IS_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota|billing|payment required", re.IGNORECASE)
+_IS_QUOTA = re.compile(r"insufficient_quota|exceeded your current quota", re.IGNORECASE)
 
 
 WITHOUT_IMAGES: Final = "with images=off in its URI it rewrites what the web says of them"
@@ -44,7 +44,9 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     if _IS_BLIND.search(said):
         return Hopeless(message=f"the model cannot see images: {said}; {WITHOUT_IMAGES}")
     if status in (401, 403):
-        return Hopeless(message=f"the server refuses the key ({status}): {said}")
+        return Hopeless(
+            message=f"the server refuses the key ({status}): {said}", is_perhaps_this_one=status == 403, raw=raw
+        )
     if status == 404 or (status in (400, 422) and _IS_OTHER_MODEL.search(said)):
         return Hopeless(message=f"the server knows no such model or address ({status}): {said}")
     if status == 402 or (status == 429 and _IS_QUOTA.search(raw)):

@@ -33,12 +33,15 @@ class ChatSettings:
     """Whether the model is shown the image; without, it rewrites what the web says of it."""
     max_pixels: int = 1_003_520
     """Images over it are made smaller before they are sent: 1,280 patches of 28 x 28, Qwen2-VL's usual budget."""
-    key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key."""
+    key_env: str = ""
+    """Environment variable that holds the key. By default OPENAI_API_KEY for OpenAI itself, and none elsewhere:
+    a key is shown to nobody whom it was not meant for."""
     deadline: float = 120.0
     """Seconds that one answer may take in all, retries included."""
     price: Price | None = None
     """None where no price is known."""
+    image_tokens: int | None = None
+    """Most tokens that one image counts for; None for what is usual with the model."""
 
     @property
     def identity(self) -> str:
@@ -47,13 +50,14 @@ class ChatSettings:
         return f"{self.scheme}://{self.model}?{write_query(own)}"
 
     def key(self) -> str | None:
-        """Return the key, from the environment of whoever asks; None if there is none.
+        """Return the key, from the environment of whoever asks; None where the server takes none.
 
-        Raises BadInput where there is none and the server is OpenAI's.
+        Raises BadInput where there should be one.
         """
-        key = os.environ.get(self.key_env, "").strip()
-        if not key and self.scheme == "openai":
-            raise BadInput(f"no key for openai://{self.model}: set {self.key_env} in the environment")
+        name = self.key_env or ("OPENAI_API_KEY" if self.scheme == "openai" else "")
+        key = os.environ.get(name, "").strip()
+        if not key and name:
+            raise BadInput(f"no key for {self.scheme}://{self.model}: set {name} in the environment")
         return key or None
 
 
@@ -79,6 +83,7 @@ READ: Final[Mapping[str, Reader]] = {
     "max_pixels": number(int, lambda value: value >= 28 * 28, "a whole number, 784 or more"),
     "key_env": str,
     "deadline": number(float, lambda value: 0 < value <= 86_400, "seconds, over 0"),
+    "image_tokens": number(int, lambda value: 0 < value <= 1 << 20, "a whole number over 0"),
     "usd_in": _PRICE,
     "usd_out": _PRICE,
 }
@@ -105,14 +110,24 @@ def settings_of(scheme: str, path: str, values: Mapping[str, Any], *, share: flo
     if not model or not all(endpoints):
         form = f"{scheme}://MODEL" if server == "openai" else f"{scheme}://HOST:PORT/v1?model=MODEL"
         raise UnknownModel(f"unknown model {f'{scheme}://{path}'!r}: expected {form}")
-    prices = own.pop("usd_in", None), own.pop("usd_out", None)
-    listed = price_of(server, model)
-    price = listed and listed.at(share) if prices == (None, None) else Price(prices[0] or 0.0, prices[1] or 0.0)
+    price = _price(f"{scheme}://{path}", price_of(server, model), own, share)
     return ChatSettings(scheme=server, endpoints=endpoints, model=model, price=price, **own)
+
+
+def _price(uri: str, listed: Price | None, own: dict[str, Any], share: float) -> Price | None:
+    """Take what is said of prices out of ``own`` and return it; else ``share`` of what is ``listed``."""
+    read, written = own.pop("usd_in", None), own.pop("usd_out", None)
+    if (read is None) != (written is None):
+        raise UnknownModel(f"bad model {uri!r}: expected both usd_in and usd_out, or neither")
+    if read is None or written is None:
+        return listed and listed.at(share)
+    return (listed or Price(0.0, 0.0))._replace(read=read, written=written)
 
 
 def _endpoints(scheme: str, place: str) -> tuple[str, ...]:
     hosts, _, path = place.partition("/")
+    if "@" in hosts:
+        raise UnknownModel(f"bad model {scheme}://...: a password has no place in a URI: name its variable by key_env=")
     web = scheme.partition("+")[2]
     return tuple(f"{web}://{host}/{path}".rstrip("/") if host else "" for host in hosts.split(","))
 

@@ -69,7 +69,7 @@ class AiohttpTransport:
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as reply:
                 return HttpReply(reply.status, reply.headers, await _capped(reply))
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unreachable(str(error)) from error
         except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
             raise Broken(str(error) or type(error).__name__) from error

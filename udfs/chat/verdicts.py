@@ -45,6 +45,9 @@ class Hopeless:
     """No request of this kind will ever be answered: a wrong key, no such model, a model that cannot see."""
 
     message: str
+    is_perhaps_this_one: bool = False
+    """Whether the same is said of one request that a filter turns away."""
+    raw: str = ""
 
 
 Verdict = Answered | Failed | Busy | Hopeless

@@ -122,9 +122,41 @@ class DrippingServer(ChatServer):
 
 def test_an_answer_that_trickles_meets_the_deadline_of_the_whole() -> None:
     began = time.monotonic()
-    with serving(DrippingServer()) as uri, pytest.raises(ModelFailed, match=r"no server has answered for 1 s"):
-        ask(f"{uri}&deadline=1", [request("duck")])
+    with serving(DrippingServer()) as uri:
+        [(_, reply)] = ask(f"{uri}&deadline=1", [request("duck")]).values()
+    assert (reply.status, reply.reason) == ("missed", "timed_out")
     assert time.monotonic() - began < 15  # of the 30 that the server would take
+
+
+def test_a_server_that_never_answers_ends_the_run() -> None:
+    with serving(DrippingServer()) as uri, pytest.raises(ModelFailed, match=r"no server has answered for 1 s"):
+        ask(f"{uri}&deadline=1", map(request, names(20)))
+
+
+def test_one_request_that_no_server_can_answer_is_missed_alone() -> None:
+    class Stuck(ChatServer):
+        def _delay(self, asked: Asked) -> float:
+            return 30.0 if '"duck 7"' in asked.text else 0.05
+
+    with serving(Stuck()) as uri:
+        replies = ask(f"{uri}&deadline=1", map(request, names(60)))
+    assert {name for name, (_, reply) in replies.items() if reply.reason is not None} == {"duck 7"}
+
+
+def test_what_a_filter_says_of_one_request_ends_no_run() -> None:
+    def filtered(asked: Asked) -> web.StreamResponse | None:
+        return refusal(403, "blocked by policy") if '"duck 7"' in asked.text else None
+
+    with serving(ChatServer(answer=filtered)) as uri:
+        replies = ask(uri, map(request, names(20)))
+    assert {name: reply.reason for name, (_, reply) in replies.items() if reply.reason} == {"duck 7": "bad_request"}
+
+
+def test_a_server_that_asks_for_patience_is_not_asked_for_ever() -> None:
+    server = ChatServer(answer=lambda asked: refusal(429, "later", **{"Retry-After": "0.01"}))
+    with serving(server) as uri:
+        [(_, reply)] = ask(uri, [request("duck")]).values()
+    assert (reply.status, reply.reason, len(server.served)) == ("missed", "server_busy", 64)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 402, 302])
