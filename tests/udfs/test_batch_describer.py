@@ -131,7 +131,7 @@ def test_a_batch_that_cannot_be_cancelled_is_left_to_the_next_run(
 
 def test_a_budget_without_room_for_one_request_uploads_nothing(server: BatchServer, model: str, tmp_path: Path) -> None:
     with pytest.raises(BudgetReached, match="--budget-usd"):
-        asked(f"{model}&usd_in=1000", tmp_path, ROWS, Limits(budget_usd=0.01))
+        asked(f"{model}&usd_in=1000&usd_out=0", tmp_path, ROWS, Limits(budget_usd=0.01))
     assert server.files == {}
 
 
@@ -145,7 +145,7 @@ def test_a_budget_is_used_up_before_it_ends_the_asking(server: BatchServer, mode
 
 def test_what_is_reserved_and_not_used_is_given_back(server: BatchServer, model: str, tmp_path: Path) -> None:
     """A request may cost ten times what it does; each file is answered before the next finds room."""
-    rows = asked(f"{model}&usd_out=1000&file_lines=1", tmp_path, ROWS, Limits(budget_usd=0.52 + 4 * 0.08))
+    rows = asked(f"{model}&usd_in=0&usd_out=1000&file_lines=1", tmp_path, ROWS, Limits(budget_usd=0.52 + 4 * 0.08))
     assert sizes(server) == [1] * 5
     assert sum(row["cost_usd"] for row in rows.values()) == pytest.approx(5 * 0.08)
 
