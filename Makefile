@@ -10,16 +10,19 @@ NAME ?=
 export PYTHONPATH := $(CURDIR)
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
-.PHONY: help demo test check bench notebooks docs bundle setup clean
+.PHONY: help demo test test-servers check bench notebooks docs bundle setup clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/ready ## real pairs in; lake, training release, trained CLIP and report out (DATA=PATH: your own pairs; OUT=PATH: elsewhere)
 	@$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
 
 test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no JVM)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+
+test-servers: $(VENV)/ready ## ask real model servers: vLLM, llama.cpp, transformers serve (installs them into build/servers, 6.5 GB)
+	@$(BIN)/python -m pytest tests/servers -rs $(ARGS)
 
 check: $(VENV)/ready ## format, lint, types, import layers, generated docs
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/python -m docs.generate --check
