@@ -1,8 +1,9 @@
 """llama.cpp's server with a small real language model: text alone, and the schema is held to by grammar."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from udfs.reasons import REASONS
 
 PHOTOGRAPHS = 6
 NAME = "smollm2-135m"
-BLIND = {"images": "off", "max_tokens": 224}
+BLIND: Mapping[str, Any] = {"images": "off", "max_tokens": 224}
 FIELDS = ["long_positive", "short_positive", "long_negative", "short_negative"]
 TEACHER = "hqclip_teacher"
 """With its examples before it the model comes to an end; without, it writes tags for ever."""

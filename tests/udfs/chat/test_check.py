@@ -106,9 +106,9 @@ def test_a_refusal_of_one_request_ends_no_run() -> None:
 
 
 def test_a_server_that_refuses_every_request_ends_the_run_before_all_rows_are_lost() -> None:
-    """vLLM does, where prompt and max_tokens together are over its context; others do for a field they do not know."""
-    server = ChatServer(answer=lambda asked: refusal(400, "max_tokens is too large: 512"))
-    with serving(server) as uri, pytest.raises(ModelFailed, match=r"refuses every request; .*max_tokens is too large"):
+    """vLLM does where the instructions are over its context; others do for a field they do not know."""
+    server = ChatServer(answer=lambda asked: refusal(400, "This model's maximum context length is 1024 tokens."))
+    with serving(server) as uri, pytest.raises(ModelFailed, match=r"refuses every request; of 16 .*context length"):
         ask(uri, [request(f"duck {number}") for number in range(200)])
     assert len(server.served) == 16
     assert server.peak == 1
