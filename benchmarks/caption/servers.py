@@ -61,7 +61,9 @@ class Server:
     def kill(self) -> None:
         """Kill it, with what it has under way."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 @contextmanager

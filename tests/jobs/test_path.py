@@ -98,7 +98,7 @@ def test_the_run_log_tells_what_each_job_did(world: World) -> None:
     assert {name: row.counts for name, row in rows.items()} == world.counts
     assert {row.status for row in rows.values()} == {"succeeded"}
     publish = json.loads(rows["publish_gold"].config)
-    assert (publish["held_out"], publish["row_group"], publish["model"]) == (HELD_OUT, ROW_GROUP, "rules://")
+    assert (publish["held_out"], publish["row_group"], publish["selection"]) == (HELD_OUT, ROW_GROUP, "default")
     assert rows["ingest_pairs"].versions[PAIRS.name] == world.lake.version(PAIRS)
 
 
