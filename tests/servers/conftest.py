@@ -17,19 +17,21 @@ def measured(pytestconfig: pytest.Config) -> "Measured":
 
 
 class Measured:
-    """Measures servers; nothing is asserted, for how fast a server is depends on what else the machine does."""
+    """Measures servers; no speed is asserted, for that depends on what else the machine does."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
 
-    def add(self, name: str, server: Running, *, counts: tuple[int, int], **given: object) -> None:
-        """Measure ``server`` with ``counts`` requests, at 1 and at 8 in flight."""
-        rates = [
+    def add(self, name: str, server: Running, *, counts: tuple[int, int], **given: object) -> list[int]:
+        """Measure ``server`` with ``counts`` requests, at 1 and at 8 in flight; return how many it answered of each."""
+        found = [
             per_second(server, in_flight=in_flight, count=count, **given)
             for in_flight, count in zip((1, 8), counts, strict=True)
         ]
+        rates = [rate for rate, _ in found]
         times = f"installed in {server.installed_in:.0f} s, ready in {server.ready_in:.0f} s"
         self._lines.append(f"{name}: {times}, {rates[0]:.2f} requests/s at 1 in flight, {rates[1]:.2f} at 8")
+        return [answered for _, answered in found]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

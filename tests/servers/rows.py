@@ -51,13 +51,15 @@ def replies_to(server: Running, requests: Iterable[Request], *, in_flight: int =
     return {name: reply for name, (_, reply) in replies.items()}
 
 
-def per_second(server: Running, *, in_flight: int, count: int, **given: Any) -> float:
-    """Return the requests a second that ``server`` answers, ``count`` of them about different texts."""
+def per_second(server: Running, *, in_flight: int, count: int, **given: Any) -> tuple[float, int]:
+    """Return the requests a second of ``count`` about different texts, and how many ``server`` ended, whole or cut."""
     turns = (photographs() * (count // len(photographs()) + 1))[:count]
     asked = [replace(one, alt_text=f"{one.alt_text}, {number}") for number, one in enumerate(turns)]
     began = time.monotonic()
-    assert_typed(replies_to(server, asked, in_flight=in_flight, **given))
-    return count / (time.monotonic() - began)
+    replies = replies_to(server, asked, in_flight=in_flight, **given)
+    rate = count / (time.monotonic() - began)
+    assert_typed(replies)
+    return rate, len(replies)
 
 
 def assert_typed(replies: Replies) -> None:

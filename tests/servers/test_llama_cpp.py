@@ -43,6 +43,7 @@ def server() -> Iterator[Running]:
 
 def test_it_is_found_good_where_it_is_shown_no_image(server: Running) -> None:
     load(server.uri(images="off")).check()
+    assert_typed(replies_to(server, photographs()[:1], images="off", max_tokens=32, structured="off"))
 
 
 def test_it_is_refused_where_it_would_be_shown_images(server: Running) -> None:
@@ -101,5 +102,5 @@ def test_each_row_of_a_lake_is_described_or_rejected(server: Running, lake: Lake
     assert any(captions)
 
 
-def test_how_fast_it_is(server: Running, measured: Measured) -> None:
-    measured.add("llama.cpp", server, counts=(6, 16), images="off", max_tokens=32, structured="off")
+def test_it_ends_every_request_however_many_are_in_flight(server: Running, measured: Measured) -> None:
+    assert measured.add("llama.cpp", server, counts=(6, 16), images="off", max_tokens=32, structured="off") == [6, 16]

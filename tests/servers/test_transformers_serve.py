@@ -33,6 +33,7 @@ _MAIN = "from transformers.cli.transformers import main; main()"
 
 def test_it_is_found_good(server: Running) -> None:
     load(server.uri()).check()
+    assert_typed(replies_to(server, photographs()[:1], max_tokens=32, structured="off"))
 
 
 def test_another_model_is_refused_with_the_one_there_is(server: Running) -> None:
@@ -61,5 +62,5 @@ def test_an_image_that_it_cannot_decode_stops_no_other(server: Running) -> None:
     assert_typed(replies)
 
 
-def test_how_fast_it_is(server: Running, measured: Measured) -> None:
-    measured.add("transformers serve", server, counts=(8, 16), **SHORT)
+def test_it_ends_every_request_however_many_are_in_flight(server: Running, measured: Measured) -> None:
+    assert measured.add("transformers serve", server, counts=(8, 16), **SHORT) == [8, 16]

@@ -54,6 +54,7 @@ def bounded(schema: Any, most: int = 12) -> Any:
 
 def test_it_is_found_good(server: Running) -> None:
     load(server.uri()).check()
+    assert_typed(replies_to(server, photographs()[:1], max_tokens=32, structured="off"))
 
 
 def test_a_mistyped_model_is_refused_with_the_one_there_is(server: Running) -> None:
@@ -107,5 +108,5 @@ def test_instructions_over_its_context_end_the_run_before_all_rows_are_lost(serv
         replies_to(server, photographs(), prompt=read_prompt("hqclip_teacher").text)
 
 
-def test_how_fast_it_is(server: Running, measured: Measured) -> None:
-    measured.add("vLLM", server, counts=(16, 64), max_tokens=32)
+def test_it_ends_every_request_however_many_are_in_flight(server: Running, measured: Measured) -> None:
+    assert measured.add("vLLM", server, counts=(16, 64), max_tokens=32) == [16, 64]

@@ -141,6 +141,7 @@ def kill_a_worker(run: int) -> None:
 
 def test_a_killed_worker_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
     undisturbed_by(kill_a_worker, samples, slow_server)
+    assert len(slow_server.served()) > ROWS, "nothing was under way in what was killed"
 
 
 def test_a_server_that_is_not_there_is_named_before_spark_starts(samples: Lake, server: Server) -> None:

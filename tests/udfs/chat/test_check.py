@@ -22,6 +22,8 @@ class ListingServer(ChatServer):
 
     rows: Any = None
     status: int = 200
+    listed: int = 0
+    """Times that it was asked for its models."""
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -30,7 +32,15 @@ class ListingServer(ChatServer):
         return app
 
     async def _listed(self, _: web.Request) -> web.Response:
+        self.listed += 1
         return web.json_response({"data": self.rows}, status=self.status)
+
+
+def assert_good(server: ListingServer, **given: str) -> None:
+    """Fail unless ``server`` is found good by its list alone: checked against it, and asked for no answer."""
+    with serving(server) as uri:
+        load("&".join([uri, *(f"{name}={value}" for name, value in given.items())])).check()
+    assert (server.listed, server.served) == (1, [])
 
 
 def row(name: str, *modalities: str) -> dict[str, Any]:
@@ -46,33 +56,28 @@ def test_a_model_that_is_listed_as_blind_is_refused_before_it_is_asked() -> None
 
 
 def test_a_blind_model_that_is_shown_no_image_is_good() -> None:
-    with serving(ListingServer(rows=[row("tiny", "text")])) as uri:
-        load(f"{uri}&images=off").check()
+    assert_good(ListingServer(rows=[row("tiny", "text")]), images="off")
 
 
 @pytest.mark.parametrize(
     "told", [row("tiny", "text", "image"), row("tiny"), {"id": "tiny"}, {"id": "tiny", "architecture": "llava"}]
 )
 def test_a_model_that_is_not_said_to_be_blind_is_good(told: dict[str, Any]) -> None:
-    with serving(ListingServer(rows=[told])) as uri:
-        load(uri).check()
+    assert_good(ListingServer(rows=[told]))
 
 
 @pytest.mark.parametrize("rows", [None, [], {}, "many", [None, 7, {"id": 7}]])
 def test_a_list_that_names_no_model_says_nothing_against_one(rows: Any) -> None:
-    with serving(ListingServer(rows=rows)) as uri:
-        load(uri).check()
+    assert_good(ListingServer(rows=rows))
 
 
 def test_a_server_that_cannot_list_its_models_may_be_asked() -> None:
-    with serving(ListingServer(status=500)) as uri:
-        load(uri).check()
+    assert_good(ListingServer(status=500))
 
 
 def test_a_folder_is_not_looked_for_among_names() -> None:
     """`transformers serve FOLDER` lists what it has downloaded earlier, never the folder that it serves."""
-    with serving(ListingServer(rows=[row("org/other")], model="/models/llava")) as uri:
-        load(uri).check()
+    assert_good(ListingServer(rows=[row("org/other")], model="/models/llava"))
 
 
 def test_a_folder_is_looked_for_among_folders() -> None:

@@ -83,7 +83,9 @@ def test_a_setting_that_cannot_be_meant_is_refused(uri: str, message: str) -> No
 
 
 def test_a_good_folder_passes(folder: Path) -> None:
+    before = load(f"hf://{folder}").revision
     load(f"hf://{folder}").check()
+    assert load(f"hf://{folder}").revision == before, "a check writes nothing into the folder"
 
 
 @pytest.mark.parametrize(
