@@ -23,16 +23,17 @@ PROMPT: Final = "hqclip_student"
 
 @dataclass(frozen=True)
 class Writer:
-    """A model under a prompt: as the command line names the two, and as columns of silver.descriptions tell it."""
+    """A model under a prompt: as the command line names the two, and as columns of the table that it writes tell it."""
 
     model: str
     prompt: str
     author: Mapping[str, str]
+    job: str = "describe_images"
 
     @property
     def command(self) -> str:
         """What has to be run where texts of it are missing."""
-        return f"describe_images --model {shlex.quote(self.model)} --prompt {self.prompt}"
+        return f"{self.job} --model {shlex.quote(self.model)} --prompt {self.prompt}"
 
 
 def writer_of(model: str, prompt: str) -> Writer:

@@ -134,7 +134,7 @@ def run(lake: Lake, config: Config) -> Counts:
         # A release of two selections would hold what either turned away.
         raise BadInput(f"gold was published from selection {lake.setting(JOB.name)!r}: publish into another lake")
     vocabulary, positions = newest_vocabulary(lake)
-    _audit_switch(lake, config.selection, writer)
+    _audit_switch(lake, config, writer, recap)
 
     def each(batch: DataFrame, txn: Txn) -> Counts:
         lake.settle(JOB.name, config.selection)
@@ -155,37 +155,45 @@ def run(lake: Lake, config: Config) -> Counts:
         return counts
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    checkpoint = _checkpoint(lake, config, writer.author, recap, vocabulary)
+    checkpoint = _checkpoint(lake, config, writer.author, recap.author if recap else {}, vocabulary)
     progress = Progress(JOB.name, total=lake.backlog(SAMPLES, checkpoint))
     counts = run_increments(samples, each, checkpoint=checkpoint, progress=progress)
     return {**counts, **_withdraw(lake, writer)}
 
 
-def _recap(config: Config) -> dict[str, str]:
-    """Return who wrote RECAP's captions, by the names of silver's columns; no one where none are asked for."""
-    return recap_author(config.recap_model, config.recap_prompt) if config.recap_model else {}
+def _recap(config: Config) -> Writer | None:
+    """Return who wrote RECAP's captions; None where none are asked for."""
+    if not config.recap_model:
+        return None
+    author = recap_author(config.recap_model, config.recap_prompt)
+    return Writer(config.recap_model, config.recap_prompt, author, job="recaption_images")
 
 
-def _audit_switch(lake: Lake, selection: str, writer: Writer) -> None:
-    """Raise JoinAuditFailed where gold has someone else's texts and ``writer`` has not described the whole selection.
+def _audit_switch(lake: Lake, config: Config, writer: Writer, recap: Writer | None) -> None:
+    """Raise JoinAuditFailed where gold has someone else's texts and those to publish do not cover the whole selection.
 
     Batch by batch that would show too late: gold would be left with the texts of both.
     """
-    if _of_others(lake, writer).isEmpty():
-        return
-    chosen = lake.read(SELECTIONS).where(F.col("selection") == selection).select("sample_id")
+    chosen = lake.read(SELECTIONS).where(F.col("selection") == config.selection).select("sample_id")
     described = holding(lake.read(DESCRIPTIONS), writer.author).select("sample_id")
-    known = described.unionByName(_rejected(lake, describing(**writer.author)))
-    left, total = chosen.join(known, on="sample_id", how="left_anti").count(), chosen.count()
+    if not _of_others(lake, writer.author).isEmpty():
+        _audit_cover(chosen, described.unionByName(_rejected(lake, describing(**writer.author))), writer)
+    if recap and not _of_others(lake, {_RECAP_AUTHOR[name]: value for name, value in recap.author.items()}).isEmpty():
+        captioned = holding(lake.read(RECAPTIONS), recap.author).select("sample_id")
+        _audit_cover(chosen.join(described, on="sample_id", how="left_semi"), captioned, recap)
+
+
+def _audit_cover(wanted: DataFrame, known: DataFrame, writer: Writer) -> None:
+    left = wanted.join(known, on="sample_id", how="left_anti").count()
     if left:
         raise JoinAuditFailed(
-            f"{writer.model} has not described {left:,} of {total:,} samples: run {writer.command} first"
+            f"{writer.model} was not asked about {left:,} of {wanted.count():,} samples: run {writer.command} first"
         )
 
 
 def _withdraw(lake: Lake, writer: Writer) -> Counts:
     """Take out of gold what someone else wrote: these are the samples that ``writer`` was asked about and failed on."""
-    with persisted(_of_others(lake, writer)) as others:
+    with persisted(_of_others(lake, writer.author)) as others:
         count = others.count()
         if not count:
             return {}
@@ -195,9 +203,9 @@ def _withdraw(lake: Lake, writer: Writer) -> Counts:
         return {"withdrawn": count}
 
 
-def _of_others(lake: Lake, writer: Writer) -> DataFrame:
-    """Return the ids of gold's samples whose four texts are not by ``writer``."""
-    is_own = reduce(Column.__and__, (F.col(name) == value for name, value in writer.author.items()))
+def _of_others(lake: Lake, author: Mapping[str, str]) -> DataFrame:
+    """Return the ids of gold's samples whose texts are not by ``author``, by the names of gold's columns."""
+    is_own = reduce(Column.__and__, (F.col(name).eqNullSafe(value) for name, value in author.items()))
     return lake.read(CAPTIONS).where(~is_own).select("sample_id")
 
 
@@ -257,18 +265,18 @@ def _described(lake: Lake, samples: DataFrame, selection: str, writer: Writer) -
     return whole.withColumn("web_text", web_text())
 
 
-def _captioned(lake: Lake, described: DataFrame, recap: Mapping[str, str]) -> DataFrame:
-    """Return the samples with RECAP's captions, of which each must have been asked for; with nulls if no one's are."""
+def _captioned(lake: Lake, described: DataFrame, recap: Writer | None) -> DataFrame:
+    """Return the samples with RECAP's captions, of which each must have been asked for; nulls if none are wanted."""
     names = (SHORT, LONG, *_RECAP_AUTHOR.values())
-    if not recap:
+    if recap is None:
         nothing = {name: F.lit(None).cast("string") for name in names}
         return described.withColumns({**nothing, "recap_request_keys": F.array().cast("array<string>")})
     # RECAP drops what has more than 77 tokens (section 4): CLIP would not read its end.
     texts = [F.when(~F.col(f"is_{kind}_over_77"), F.col(kind)).alias(kind) for kind in (SHORT, LONG)]
     keys = F.array(f"{SHORT}_request_key", f"{LONG}_request_key").alias("recap_request_keys")
     authors = [F.col(name).alias(gold) for name, gold in _RECAP_AUTHOR.items()]
-    captions = holding(lake.read(RECAPTIONS), recap).select("sample_id", *texts, *authors, keys)
-    return look_up(described, captions, needs="recaption_images")
+    captions = holding(lake.read(RECAPTIONS), recap.author).select("sample_id", *texts, *authors, keys)
+    return look_up(described, captions, needs=recap.command)
 
 
 def web_text() -> Column:
