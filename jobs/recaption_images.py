@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from jobs.asking import Asking, AskingConfig, check_asking, summed
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
-from lakehouse.joins import holding, restrict
+from lakehouse.joins import holding
 from lakehouse.lake import Lake, Txn
 from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
@@ -34,8 +34,8 @@ KINDS: Final = (RECAP_SHORT, RECAP_LONG)
 
 TOKENIZER: Final = "clip"
 
-_READ_BYTES = 256 << 20
-"""Most of the ledger that is read at a time."""
+_READ_BYTES = 1 << 60
+"""All that is new in the ledger, at one time: a batch has to look through the whole ledger for the other captions."""
 
 _OF_THE_ANSWER = ("sample_id", "task", "request_key", "model", "revision", "prompt_hash")
 """What a caption keeps of the answer that it was read from."""
@@ -131,8 +131,9 @@ def check(config: Config) -> None:
 def _read_answers(lake: Lake, askings: Sequence[Asking]) -> Counts:
     def read(batch: DataFrame, txn: Txn) -> Counts:
         # The two answers of a sample may have come in different runs: whichever is the later one completes the row.
-        ids = _final(batch, askings).select("sample_id").distinct()
-        return _write(lake, restrict(_final(lake.read(RESPONSES), askings), ids), askings, txn)
+        new = _final(batch, askings).select("sample_id").distinct()
+        whole = _final(lake.read(RESPONSES), askings).join(new, on="sample_id", how="left_semi")
+        return _write(lake, whole, askings, txn)
 
     for table in (RESPONSES, RECAPTIONS):
         lake.create(table)  # where there is nothing to caption
@@ -153,8 +154,7 @@ def _write(lake: Lake, responses: DataFrame, askings: Sequence[Asking], txn: Txn
     rows = side_by_side(responses, prompts).withColumn("tokenizer", F.lit(TOKENIZER))
     # By both: where one of the two prompts has changed, the other caption is the same as before.
     keys = [f"{kind.name}_request_key" for kind in KINDS]
-    known = restrict(lake.read(RECAPTIONS).select(*keys), rows, key=keys[0])
-    with persisted(rows.join(F.broadcast(known), on=keys, how="left_anti")) as captions:
+    with persisted(rows.join(lake.read(RECAPTIONS).select(*keys), on=keys, how="left_anti")) as captions:
         is_over = reduce(Column.__or__, (F.coalesce(f"is_{kind.name}_over_77", F.lit(False)) for kind in KINDS))
         counts = captions.agg(F.count("*").alias("rows"), F.count_if(is_over).alias("over_77_tokens")).collect()[0]
         turned_away = sum(_turn_away(lake, captions, asking, txn) for asking in askings)
