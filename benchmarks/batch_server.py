@@ -37,12 +37,16 @@ class BatchServer:
     """So many requests of each batch are worked on; to the others it does not come before its end."""
     ends_as: str = "completed"
     """How a batch ends: completed, expired, failed, cancelled; or never, where it ends only when it is cancelled."""
+    queue: int | None = None
+    """So many requests may wait in unfinished batches; what is made beyond that fails."""
     before: Callable[[str], web.StreamResponse | None] = lambda step: None
-    """Called before each step: upload, create, list, retrieve, content, cancel; may answer instead of it."""
+    """Called before each step: upload, create, list, retrieve, content, cancel, delete; may answer instead of it."""
     after: Callable[[str], web.StreamResponse | None] = lambda step: None
     """Called after each step, before it is answered; may answer otherwise."""
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    """Files that nobody can read any more."""
     worked_on: Counter[str] = field(default_factory=Counter)
     _working: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -51,6 +55,7 @@ class BatchServer:
         app = self.chat.app()
         app.router.add_post("/v1/files", self._step("upload", self._upload))
         app.router.add_get("/v1/files/{id}/content", self._step("content", self._content))
+        app.router.add_delete("/v1/files/{id}", self._step("delete", self._delete))
         app.router.add_post("/v1/batches", self._step("create", self._create))
         app.router.add_get("/v1/batches", self._step("list", self._list))
         app.router.add_get("/v1/batches/{id}", self._step("retrieve", self._retrieve))
@@ -75,8 +80,14 @@ class BatchServer:
         return web.json_response({"id": self._kept(content), "object": "file", "bytes": len(content)})
 
     async def _content(self, request: web.Request) -> web.Response:
-        content = self.files.get(request.match_info["id"])
+        number = request.match_info["id"]
+        content = None if number in self.deleted else self.files.get(number)
         return refusal(404, "No such File object") if content is None else web.Response(body=content)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        number = request.match_info["id"]
+        self.deleted.add(number)
+        return web.json_response({"id": number, "object": "file", "deleted": True})
 
     async def _create(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -105,9 +116,15 @@ class BatchServer:
         return web.json_response(batch)
 
     async def _work(self, batch: dict[str, Any]) -> None:
+        waiting = sum(self._size(one) for one in self.batches.values() if one["status"] == "in_progress")
+        if self.queue is not None and waiting > self.queue:
+            self._finish(batch, "failed")
         await asyncio.sleep(self.delay)
         if self.ends_as != "never" and batch["status"] == "in_progress":
             self._finish(batch, self.ends_as)
+
+    def _size(self, batch: dict[str, Any]) -> int:
+        return len(self.files[batch["input_file_id"]].splitlines())
 
     def _finish(self, batch: dict[str, Any], status: str) -> None:
         batch["status"] = status

@@ -112,6 +112,22 @@ def test_a_batch_that_was_turned_down_says_why(server: BatchServer, model: str, 
     assert not server.worked_on
 
 
+def test_a_full_queue_is_waited_for(server: BatchServer, model: str, tmp_path: Path) -> None:
+    server.queue, server.delay = 2, 0.3
+    assert statuses(asked(f"{model}&file_lines=1", tmp_path, ROWS)) == ["answered"] * 5
+    ends = [batch["status"] for batch in server.batches.values()]
+    assert ends.count("failed") >= 3
+    assert set(server.worked_on.values()) == {1}
+    assert len(server.files) == 5 + 5, "what could not be begun was not uploaded again"
+
+
+def test_nothing_is_left_at_the_server(server: BatchServer, model: str, tmp_path: Path) -> None:
+    server.refuses = {KEYS[2]}
+    asked(f"{model}&file_lines=2", tmp_path, ROWS)
+    assert len(server.files) == 3 + 3 + 1
+    assert server.deleted == server.files.keys()
+
+
 def test_a_batch_that_takes_too_long_is_cancelled(server: BatchServer, model: str, tmp_path: Path) -> None:
     server.ends_as, server.works = "never", 3
     assert statuses(asked(f"{model}&deadline=0.0003", tmp_path, ROWS)).count("answered") == 3

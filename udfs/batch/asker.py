@@ -56,17 +56,25 @@ class _Submission:
     is_cancelled: bool = False
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A batch that the server had no room for in its queue, to be submitted again from the file that it has."""
+
+    file: str
+    waiting: dict[str, _Waiting]
+
+
 class Asker:
     """Asks for one task of a run."""
 
     def __init__(self, settings: BatchSettings, desk: Desk, server: BatchServer, seat: BlockingSeat) -> None:
         self._settings, self._desk, self._server, self._seat = settings, desk, server, seat
-        schema = dict(desk.task.schema) if desk.task.schema is not None else None
-        self._bodies = BodyMaker(settings.chat, desk.prompt, schema)
+        self._bodies = BodyMaker(settings.chat, desk.prompt, desk.task.schema)
         self._own = split_prompt(desk.prompt)[1]
         self._file = self._new_file()
         self._waiting: dict[str, _Waiting] = {}
         self._open: list[_Submission] = []
+        self._held: list[_Held] = []
         self._pause, self._noted_at = min(_FIRST_PAUSE, settings.poll), time.monotonic()
 
     def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
@@ -137,14 +145,16 @@ class Asker:
         """Make a batch of the file: noted before, so that it is found again wherever this ends."""
         if not self._waiting:
             return
-        submission = secrets.token_hex(16)
-        file = self._server.upload(self._file.file)
-        self._note(submission, at=time.time(), url=self._server.url, keys=list(self._waiting))
-        batch = self._server.create(file, submission)
-        self._note(submission, batch=batch, input_file=file)
-        self._open.append(_Submission(batch, self._server.url, self._waiting))
+        self._create(self._server.upload(self._file.file), self._waiting)
         self._file.close()
         self._file, self._waiting = self._new_file(), {}
+
+    def _create(self, file: str, waiting: dict[str, _Waiting]) -> None:
+        submission = secrets.token_hex(16)
+        self._note(submission, at=time.time(), url=self._server.url, keys=list(waiting))
+        batch = self._server.create(file, submission)
+        self._note(submission, batch=batch, input_file=file)
+        self._open.append(_Submission(batch, self._server.url, waiting))
 
     def _note(self, submission: str, **fields: Any) -> None:
         self._desk.note({"kind": "submission", "submission": submission, **fields})
@@ -166,7 +176,7 @@ class Asker:
             batch = self._server.batch(submission.batch)
             if batch is None or batch.status in _ENDED:
                 self._open.remove(submission)
-                yield from self._answers(submission, batch)
+                yield from self._end(submission, batch)
             else:
                 self._hold_to_deadline(submission, batch)
         if before and len(self._open) < before:
@@ -192,6 +202,28 @@ class Asker:
             self._server.cancel(batch.id)
         elif hours > deadline + 2 * grace:
             raise ModelFailed(f"batch {batch.id} is {batch.status} after {hours:.1f} h: run again to wait on for it")
+
+    def _end(self, submission: _Submission, batch: "Batch | None") -> Iterator[Answer]:
+        """Yield what came of a batch at its end; one that others had left no room for waits until one of them ends."""
+        if self._open and batch is not None and _met_full_queue(batch) and not submission.is_begun:
+            self._held.append(_Held(batch.input_file_id, submission.waiting))
+            return
+        yield from self._answers(submission, batch)
+        if batch is not None:
+            # Another task may have its answers in what an earlier run submitted.
+            self._clear(
+                batch.input_file_id, *(() if submission.is_begun else (batch.output_file_id, batch.error_file_id))
+            )
+        if self._held:
+            held = self._held.pop(0)
+            self._create(held.file, held.waiting)
+
+    def _clear(self, *files: str | None) -> None:
+        """Have the server let go of ``files``, once what they said is kept: an account's space is limited."""
+        self._desk.keep()
+        for file in files:
+            if file is not None:
+                self._server.delete(file)
 
     def _answers(self, submission: _Submission, batch: "Batch | None") -> Iterator[Answer]:
         """Yield what came of each request in a batch at its end; raise ModelFailed where going on is of no use."""
@@ -223,6 +255,12 @@ class Asker:
     def _record(self, request: Request, reply: Reply) -> Answer:
         self._desk.record(request, reply)
         return request, reply
+
+
+def _met_full_queue(batch: "Batch") -> bool:
+    """Say whether nothing of the batch was begun, because all that waits would have been over the account's limit."""
+    errors = (batch.errors and batch.errors.data) or []
+    return batch.status == "failed" and any(error.code == "token_limit_exceeded" for error in errors)
 
 
 def _why(batch: "Batch | None") -> Busy:

@@ -117,6 +117,13 @@ class BatchServer:
         except (self._refused, *self._unanswered):
             return  # what became of it is seen at the next look
 
+    def delete(self, file: str) -> None:
+        """Have the server let go of a file; one that stays does no harm."""
+        try:
+            self._client.files.delete(file)
+        except (self._refused, *self._unanswered):
+            return
+
     def lines(self, file: str | None) -> Iterator[bytes]:
         """Yield the lines of a file at the server, longer ones cut at MAX_REPLY; none where there is no such file."""
         if file is None:
