@@ -21,7 +21,7 @@ demo: $(VENV)/ready ## real pairs in; lake, training release, trained CLIP and r
 test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no JVM)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
-test-servers: $(VENV)/ready ## ask real model servers: vLLM, llama.cpp, transformers serve (installs them into build/servers, 6.5 GB)
+test-servers: $(VENV)/ready ## ask real servers: vLLM, llama.cpp, transformers serve, S3 (installs them into build/servers, 6.5 GB)
 	@$(BIN)/python -m pytest tests/servers -rs $(ARGS)
 
 check: $(VENV)/ready ## format, lint, types, import layers, generated docs

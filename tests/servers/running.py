@@ -96,8 +96,11 @@ _PIP = (sys.executable, "-m", "pip")
 
 
 @contextmanager
-def running(folder: Path, command: Command, *, model: str, **environ: str) -> Iterator[Running]:
-    """Run the server that ``command`` starts from the environment in ``folder``, and end it with all its children."""
+def running(folder: Path, command: Command, *, model: str, health: str = "health", **environ: str) -> Iterator[Running]:
+    """Run the server that ``command`` starts from the environment in ``folder``, and end it with all its children.
+
+    It is ready when it has a page called ``health``.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -109,7 +112,7 @@ def running(folder: Path, command: Command, *, model: str, **environ: str) -> It
     began = time.monotonic()
     installed_in = float((folder / "installed").read_text().split()[1])
     try:
-        _wait_for(process, port, log)
+        _wait_for(process, f"http://127.0.0.1:{port}/{health}", log)
         yield Running(port, model, log, installed_in, time.monotonic() - began)
     finally:
         _end(process)
@@ -122,18 +125,18 @@ def _environ(folder: Path, own: dict[str, str]) -> dict[str, str]:
     return {**kept, **hub, "OMP_NUM_THREADS": "1", **own}
 
 
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_for(process: subprocess.Popen[bytes], page: str, log: Path) -> None:
     until = time.monotonic() + READY_SECONDS
-    while not _is_healthy(port):
+    while not _is_there(page):
         if process.poll() is not None or time.monotonic() > until:
             ended = "ended" if process.poll() is not None else f"was not ready within {READY_SECONDS} s"
             pytest.fail(f"the server {ended}; it said:\n{_tail(log)}", pytrace=False)
         time.sleep(0.2)
 
 
-def _is_healthy(port: int) -> bool:
+def _is_there(page: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
+        with urllib.request.urlopen(page, timeout=5) as reply:
             return bool(reply.status == 200)
     except OSError:
         return False
