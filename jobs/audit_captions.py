@@ -1,15 +1,17 @@
 """gold.captions, gold.training -> gold.evaluations: are the captions of any use, judged on a sample?"""
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from jobs.asking import AskingLimits, check_limits
+from jobs.asking import AskingLimits, check_limits, given_limits
 from jobs.judging import Judging, check_judge
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
@@ -20,10 +22,21 @@ from lakehouse.session import task_slots
 from schemas import TABLES
 from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
 from schemas.ops import RUNS
-from udfs.audit import KINDS, Findings, audit_ratings, audit_similarity, audit_texts, digest_of
+from udfs.audit import (
+    KINDS,
+    TYPED,
+    Findings,
+    audit_prompts,
+    audit_ratings,
+    audit_similarity,
+    audit_texts,
+    digest_of,
+)
+from udfs.discrepancy import HashedNgrams
 from udfs.models.scorers import load_scorer
 from udfs.similarity import similarities, similarity_schema
 from udfs.spark import map_stream
+from udfs.user_prompts import MOST, read_user_prompts
 
 _SPARE = 20
 """So many times the sample is looked at to draw it: no stratum of a few per cent is missed."""
@@ -37,6 +50,9 @@ class Config(AskingLimits):
     scorer: Annotated[
         str,
         "who compares texts with images: clip://FOLDER or hf://FOLDER, such as <lake>/_models/NAME; none by default",
+    ] = ""
+    user_prompts: Annotated[
+        str, "file of prompts that people typed, one a line: how far are the texts from them? none by default"
     ] = ""
     judge: Annotated[
         str, "who looks at images and rates texts, 0 to 10: a model as describe_images takes it; none by default"
@@ -68,12 +84,16 @@ def lowest_ids(table: DataFrame, *, rows: int) -> DataFrame:
 
 
 def check(config: Config) -> None:
-    """Raise a LakehouseError for a scorer, a judge or a prompt that there is not."""
+    """Raise a LakehouseError for a scorer, a judge or prompts that there are not, and for limits that limit nothing."""
     if config.scorer:
         load_scorer(config.scorer)
+    if config.user_prompts:
+        read_user_prompts(config.user_prompts)
     if config.judge:
         check_judge(config.judge, config.judge_prompt)
         check_limits(config, config.judge)
+    elif given := given_limits(config):
+        raise BadInput(f"{given[0]} has no meaning without --judge: no other part of the audit asks a model")
 
 
 def run(lake: Lake, config: Config) -> Counts:
@@ -81,7 +101,7 @@ def run(lake: Lake, config: Config) -> Counts:
     if not lake.exists(CAPTIONS):
         raise BadInput(f"gold.captions is not there yet in {lake.root!r}: run publish_gold first")
     if config.dry_run:
-        return _judging(lake, config).plan() if config.judge else {}
+        return _judging(lake, config).plan()
     rows = _sampled(lake, config.rows)
     if not rows:
         return {}
@@ -93,6 +113,8 @@ def run(lake: Lake, config: Config) -> Counts:
         counts |= _audit_similarity(lake, audited, name, rows, config.scorer)
     else:
         print("note: without --scorer, texts are not compared with images", file=sys.stderr)
+    if config.user_prompts:
+        counts |= _audit_prompts(lake, audited, name, rows, config)
     if config.judge:
         counts |= _audit_ratings(lake, _judging(lake, config))
     return {"rows": len(rows), **counts} if counts else {}
@@ -122,7 +144,8 @@ def _audit_ratings(lake: Lake, judging: Judging) -> Counts:
 
 def _sampled(lake: Lake, rows: int) -> Sequence[Row]:
     """Return the sample with its texts and, where it is published for trainers, what its image was made by."""
-    columns = ("sample_id", "request_key", "source", "long_positive_words", *KINDS)
+    keys = ("sample_id", "request_key", "recap_request_keys")
+    columns = dict.fromkeys((*keys, "source", "long_positive_words", *KINDS, *TYPED))
     sample = stratified_sample(lake.read(CAPTIONS).select(*columns), rows=rows)
     policies = lake.read(TRAINING).select("sample_id", "image_policy")
     known = policies.join(F.broadcast(sample.select("sample_id")), on="sample_id", how="left_semi")
@@ -133,7 +156,7 @@ def _audit_similarity(lake: Lake, audited: str, name: str, rows: Sequence[Row], 
     if not lake.exists(TRAINING):
         raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
     scorer = load_scorer(uri)
-    dataset = f"{name}/similarity/{scorer.identity}/{scorer.revision[:12]}"
+    dataset = f"{name}/similarity/{scorer.name}"
     if _is_there(lake, audited, dataset):
         return {}
     wanted = lake.spark.createDataFrame(
@@ -144,6 +167,18 @@ def _audit_similarity(lake: Lake, audited: str, name: str, rows: Sequence[Row], 
         "compared": len(scores),
         "metrics_of_similarity": _write(lake, audited, dataset, audit_similarity(scores, rows=len(rows))),
     }
+
+
+def _audit_prompts(lake: Lake, audited: str, name: str, rows: Sequence[Row], config: Config) -> Counts:
+    prompts = read_user_prompts(config.user_prompts)
+    embedder = load_scorer(config.scorer) if config.scorer else HashedNgrams()
+    digest = hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:12]
+    dataset = f"{name}/prompts/{Path(config.user_prompts).stem}@{digest}/{embedder.name}"
+    if _is_there(lake, audited, dataset):
+        return {}
+    few = sorted(rows, key=lambda row: str(row.sample_id))[:MOST]
+    found = audit_prompts([row.asDict() for row in few], prompts, embedder)
+    return {"metrics_of_prompts": _write(lake, audited, dataset, found)}
 
 
 def _scores(lake: Lake, wanted: DataFrame, uri: str) -> DataFrame:

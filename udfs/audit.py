@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from udfs.blind_test import BlindTest, auc_of, blind_test
+from udfs.discrepancy import LENGTH_EDGES, TextEmbedder, discrepancy, lengths_in_words
 from udfs.hardness import edit_distance, jaccard
 from udfs.ratings import MOST
 from udfs.words import one_text, words_of
@@ -18,6 +19,9 @@ KINDS: Final = ("alt_text", "long_positive", "short_positive", "long_negative", 
 
 RATED: Final = ("alt_text", "long_positive", "long_negative")
 """Kinds of text that a judge rates, as HQ-CLIP's figure 4 has them."""
+
+TYPED: Final = ("alt_text", "long_positive", "recap_short", "recap_long")
+"""Kinds of text that a text-to-image model learns from, and that are compared with the prompts that people type."""
 
 LENGTHS: Final = ("long", "short")
 """A positive and a negative text stand against each other in two lengths."""
@@ -61,7 +65,8 @@ class Findings:
 
 def digest_of(rows: Sequence[Row]) -> str:
     """Return SHA-256, in hex, over ids, answers and image policy: other texts or images make another audit."""
-    lines = sorted("\0".join(str(row[name]) for name in ("sample_id", "request_key", "image_policy")) for row in rows)
+    names = ("sample_id", "request_key", "recap_request_keys", "image_policy")
+    lines = sorted("\0".join(str(row[name]) for name in names) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -136,6 +141,24 @@ def audit_ratings(ratings: Sequence[Row], *, rows: int) -> Findings:
     for kind, own in values.items():
         found += _moments(f"rating_{kind}", own)
     return found + Findings((), _counted("rating", values, range(MOST + 1)))
+
+
+def audit_prompts(rows: Sequence[Row], prompts: Sequence[str], embedder: TextEmbedder) -> Findings:
+    """Return how far each kind of text is from ``prompts``, which people have typed (RECAP, section 1).
+
+    A kind that fewer than two of the ``rows`` have has no figures.
+    """
+    found = Findings((Metric("user_prompts", float(len(prompts)), len(prompts)),))
+    lengths = {"prompts": lengths_in_words(prompts)}
+    for kind in TYPED:
+        texts = [row[kind] for row in rows if row[kind]]
+        if len(texts) < 2:
+            continue
+        lengths[kind] = lengths_in_words(texts)
+        one = discrepancy(texts, prompts, embedder)
+        names = ("length_distance", "vocabulary_overlap", "covered_words", "embedding_distance")
+        found += Findings(tuple(Metric(f"{name}_{kind}", getattr(one, name), len(texts)) for name in names))
+    return found + Findings((), _counted("words", lengths, LENGTH_EDGES))
 
 
 def _gap(length: str, pairs: Sequence[tuple[float | None, float | None]]) -> Findings:

@@ -29,7 +29,7 @@ class TextEmbedder(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for the report: distances of two embedders cannot be compared."""
+        """What it is, with its weights if it has any: distances of two embedders cannot be compared."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one vector a text, in order."""
@@ -88,7 +88,7 @@ def discrepancy(texts: Sequence[str], prompts: Sequence[str], embedder: TextEmbe
     """
     if min(len(texts), len(prompts)) < 2:
         raise BadInput(f"cannot compare {len(texts)} texts with {len(prompts)} prompts: expected two of each or more")
-    text_lengths, prompt_lengths = _lengths(texts), _lengths(prompts)
+    text_lengths, prompt_lengths = lengths_in_words(texts), lengths_in_words(prompts)
     overlap, covered = vocabulary_overlap(texts, prompts)
     return Discrepancy(
         text_lengths=length_shares(text_lengths),
@@ -159,7 +159,12 @@ def _mean_of_others(kernel: Vectors) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
 
 
-def _lengths(texts: Sequence[str]) -> list[int]:
+def lengths_in_words(texts: Sequence[str]) -> list[int]:
+    """Return how many words each text has.
+
+    >>> lengths_in_words(["A red duck", ""])
+    [3, 0]
+    """
     return [len(_words(text)) for text in texts]
 
 

@@ -23,7 +23,7 @@ from tests.chat import serving
 from tests.jobs.pictures import THINGS
 from tests.lakehouse.stream.lakes import jpeg, sample_id
 from tests.udfs.clip.tiny import TINY
-from udfs.audit import KINDS, RATED
+from udfs.audit import KINDS, RATED, TYPED
 from udfs.report.queries import QUERIES
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -136,6 +136,35 @@ def test_an_audit_is_made_once(lake: Lake, tmp_path: Path) -> None:
     assert {row["label"] for row in found["audit_counts"] if row["figure"] == "giveaway_long"} >= {"a", "no"}
     assert {row["part"] for row in found["audit_counts"] if row["figure"] == "similarity"} == set(KINDS)
     assert found["evaluations"] == [], "an audit is no checkpoint"
+
+
+def test_texts_are_compared_with_what_people_type(lake: Lake, tmp_path: Path) -> None:
+    fill(lake, captions=8, training=8)
+    typed = tmp_path / "typed.txt"
+    typed.write_text("\n".join(["my kite", "", "a boat at the beach", "my boat"]))
+    config = audit_captions.Config(lake=lake.root, rows=80, user_prompts=str(typed))
+    assert audit_captions.JOB.run(lake, config)["metrics_of_prompts"] == 1 + 4 * len(TYPED)
+    assert audit_captions.JOB.run(lake, config) == {}
+    metrics = {row.metric: row.value for row in lake.read(EVALUATIONS).where("dataset LIKE '%/prompts/%'").collect()}
+    assert metrics["user_prompts"] == 3
+    assert audit_captions.JOB.run(lake, replace(config, scorer=_tiny(tmp_path / "tiny")))["metrics_of_prompts"]
+    # Alt-texts are "My ...", of two words; positives are sentences of five.
+    assert metrics["length_distance_alt_text"] < metrics["length_distance_long_positive"]
+    lengths = lake.read(AUDIT_COUNTS).where("figure = 'words' AND part = 'prompts'").collect()
+    assert {row.label: row.n for row in lengths if row.n} == {"0": 2, "5": 1}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"budget_usd": 1.0}, "^--budget-usd has no meaning without --judge"),
+        ({"dry_run": True}, "^--dry-run has no meaning without --judge"),
+        ({"user_prompts": "nothing.txt"}, "^cannot read the prompts in 'nothing.txt': No such file"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(lake: Lake, flags: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        audit_captions.JOB.run(lake, audit_captions.Config(lake=lake.root, **flags))
 
 
 def _tiny(folder: Path) -> str:

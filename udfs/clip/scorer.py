@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -45,6 +46,16 @@ class ClipScorer:
             with file.open("rb") as weights:
                 digest.update(hashlib.file_digest(weights, "sha256").digest())
         return digest.hexdigest()
+
+    @property
+    def name(self) -> str:
+        """What it is, with its weights: numbers of two scorers cannot be compared."""
+        return f"{self.identity}/{self.revision[:12]}"
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return a vector of length one for each text, in order."""
+        vectors: npt.NDArray[np.float64] = embed_texts(*self._loaded, list(texts)).double().cpu().numpy()
+        return vectors
 
     def score(self, images: Sequence[bytes], texts: Sequence[Sequence[str]]) -> list[list[float] | None]:
         """Return 100 times the cosine of each image with each of its texts; None for an image that cannot be read."""

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from lakehouse.errors import UnknownModel
+from udfs.discrepancy import TextEmbedder
 
 _SCHEMES: Final = ("clip", "hf")
 
 
-class Scorer(Protocol):
-    """A model: images with their texts in, numbers out."""
+class Scorer(TextEmbedder, Protocol):
+    """A model: images with their texts in, numbers out. Its text side alone makes vectors of texts."""
 
     @property
     def identity(self) -> str:

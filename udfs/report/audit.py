@@ -36,6 +36,22 @@ KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """Kind of text -> its name, and the similarity and rating that HQ-CLIP prints (figure 4: OpenAI's CLIP, GPT-4o)."""
 
+TYPED: Final[Mapping[str, str]] = {
+    "alt_text": "Alt-text",
+    "long_positive": "Long positive",
+    "recap_short": "RECAP, short",
+    "recap_long": "RECAP, long",
+}
+"""Kind of text that is compared with the prompts that people type -> its name."""
+
+PROMPTS: Final[Mapping[str, tuple[str, int]]] = {
+    "length_distance": ("Words apart in length", 1),
+    "vocabulary_overlap": ("Words in common", 3),
+    "covered_words": ("Words of prompts covered", 3),
+    "embedding_distance": ("Distance of embeddings", 4),
+}
+"""Metric without its kind of text -> its name, and the digits it is shown with."""
+
 _HISTOGRAMS: Final = {"jaccard_long": "Long: words in common", "jaccard_short": "Short: words in common"}
 _DATASETS: Final = 4
 _PHRASES: Final = 12
@@ -50,7 +66,8 @@ def audit_section(report: Report) -> Section:
         nothing = tag("p", "Nothing was audited yet: audit_captions does that.", class_="muted")
         return Section("audit", title, nothing)
     newest = list(dict.fromkeys(row["dataset"] for row in metrics.rows))[:_DATASETS]
-    datasets = sorted(newest, key=lambda name: ("/judge/" in name, "/similarity/" in name))
+    order = ("/judge/", "/similarity/", "/prompts/")
+    datasets = sorted(newest, key=lambda name: [part in name for part in order])
     parts = [_audit(name, _of(metrics.rows, name), _of(counts.rows, name)) for name in datasets]
     return Section("audit", title, join([*parts, sql_of(metrics, counts)]))
 
@@ -66,6 +83,8 @@ def _audit(name: str, metrics: Sequence[Row], counts: Sequence[Row]) -> Html:
         return _similarity(name, values, figures)
     if "rating_coverage" in values:
         return _ratings(name, values, figures)
+    if "user_prompts" in values:
+        return _prompts(name, values, figures)
     words = (
         "A negative serves training only where the image is needed to see that it is false: what a classifier learns "
         "from the texts alone, a model learns too."
@@ -146,7 +165,7 @@ def _similarity(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequ
     covered = values["similarity_coverage"]
     caption = join([outside(name, 160), f": {count(covered['n'])} pairs, {share(covered['value'], 1)} of the sample"])
     counted = figures.get("similarity", [])
-    charts = [_chart(title, [row for row in counted if row["part"] == kind]) for kind, (title, *_) in KINDS.items()]
+    charts = [_chart(title, _part(counted, kind)) for kind, (title, *_) in KINDS.items()]
     told = [tag("h3", "Do the texts fit the images?"), tag("p", words, class_="soft"), _gaps(values)]
     return join([*told, table(heads, rows, caption=caption), tag("div", *charts, class_="charts")])
 
@@ -163,11 +182,37 @@ def _ratings(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequenc
     caption = join([outside(name, 160), f": {count(covered['n'])} texts, {share(covered['value'], 1)} of those shown"])
     counted = figures.get("rating", [])
     parts = {row["part"] for row in counted}
-    charts = [
-        _chart(KINDS[kind][0], [row for row in counted if row["part"] == kind]) for kind in KINDS if kind in parts
-    ]
+    charts = [_chart(KINDS[kind][0], _part(counted, kind)) for kind in KINDS if kind in parts]
     told = [tag("h3", "What does a judge say?"), tag("p", words, class_="soft")]
     return join([*told, table(heads, rows, caption=caption), tag("div", *charts, class_="charts")])
+
+
+def _prompts(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequence[Row]]) -> Html:
+    words = (
+        "A text-to-image model learns from captions and is asked with prompts. RECAP holds that the further the two "
+        "are apart, the less it does what it is told."
+    )
+    heads = [head("Text"), *(head(title, number=True) for title, _ in PROMPTS.values())]
+    kinds = [kind for kind in TYPED if f"length_distance_{kind}" in values]
+    rows = [
+        tag(
+            "tr",
+            row_head(TYPED[kind]),
+            *(number_cell(f"{values[f'{one}_{kind}']['value']:.{digits}f}") for one, (_, digits) in PROMPTS.items()),
+        )
+        for kind in kinds
+    ]
+    prompts = values["user_prompts"]["n"]
+    caption = join([outside(name, 160), f": {count(prompts)} prompts. Distances are 0, and shares 1, of equal texts."])
+    counted = figures.get("words", [])
+    titles = {"prompts": "Prompts", **TYPED}
+    charts = [_chart(f"{titles[part]}: words", own) for part in ("prompts", *kinds) if (own := _part(counted, part))]
+    told = [tag("h3", "Do the texts read as what people type?"), tag("p", words, class_="soft")]
+    return join([*told, table(heads, rows, caption=caption), tag("div", *charts, class_="charts")])
+
+
+def _part(rows: Sequence[Row], part: str) -> list[Row]:
+    return [row for row in rows if row["part"] == part]
 
 
 def _gaps(values: Mapping[str, Row]) -> Html:

@@ -62,6 +62,18 @@ def test_ratings_stand_beside_hq_clips() -> None:
     assert "Alt-text" not in found
 
 
+def test_each_kind_of_text_stands_with_its_distance_from_prompts() -> None:
+    values = {"length_distance": 4.04, "vocabulary_overlap": 0.1234, "covered_words": 0.5, "embedding_distance": 0.25}
+    name = "gold.captions/2000/prompts/mine@0/hashed"
+    metrics = [metric(f"{one}_recap_short", value, dataset=name) for one, value in values.items()]
+    counts = [{**tally("words", 1, "0", part, 7), "dataset": name} for part in ("prompts", "recap_short")]
+    found = shown([*metrics, metric("user_prompts", 2000, dataset=name)], counts)
+    assert "RECAP, short4.00.1230.5000.2500" in found
+    assert "2,000 prompts" in found
+    assert "Prompts: words" in found
+    assert "Alt-text" not in found
+
+
 def test_an_audit_of_each_sample_has_its_own_table() -> None:
     found = shown([metric("blind_auc_long", 0.7), metric("blind_auc_long", 0.6, dataset="gold.captions/500/texts")])
     assert "gold.captions/500/texts" in found
