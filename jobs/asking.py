@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import partial
 from typing import Annotated
 
@@ -23,13 +23,13 @@ from lakehouse.limits import NOTHING, Limits
 from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from lakehouse.progress import Progress, watch
-from lakehouse.session import driver_host, is_one_machine, task_slots
+from lakehouse.session import driver_addresses, is_one_machine, task_slots
 from schemas.silver import RESPONSES, SAMPLES
 from udfs.ask import ANSWER_SCHEMA, Question, ask, author_of, read_journal
 from udfs.models import load
 from udfs.prompts import Prompt, read_prompt
 from udfs.spark import StreamFunction, map_stream
-from udfs.tasks import Task
+from udfs.tasks import DESCRIBE, Task
 
 INPUTS = ("image_id", "alt_text", "web_tags", "colours", "width", "height")
 """What a model may be told of a sample: all of it is part of the request's key."""
@@ -50,7 +50,7 @@ class AskingLimits:
     budget_tokens: Annotated[int | None, "stop before this run has used more tokens", POSITIVE] = None
     budget_requests: Annotated[int | None, "stop before this run has sent more requests", POSITIVE] = None
     tasks: Annotated[
-        int | None, "most tasks that ask at one time; hf:// on one machine wants one a GPU (default: all)", POSITIVE
+        int | None, "most tasks that ask at one time (default: all; of hf:// on one machine one a GPU)", POSITIVE
     ] = None
     gpus: Annotated[float, "GPUs that one task takes, by stage-level scheduling; 0 asks for none", SHARE] = 0.0
     journal: Annotated[str, "folder that every executor can write: answers wait there; by default inside the lake"] = ""
@@ -101,7 +101,7 @@ def check_asking(config: AskingConfig) -> None:
 def check_limits(limits: AskingLimits, *models: str) -> None:
     """Raise BadInput for a limit that means nothing for any of ``models``, and for one in dollars without a price."""
     given = next((name for name in _COUNTED if getattr(limits, name) is not None), None)
-    if given is not None and all(load(model).most(1, 0, "") == NOTHING for model in models):
+    if given is not None and all(load(model).most(1, 0, DESCRIBE, "") == NOTHING for model in models):
         flag = f"--{given.replace('_', '-')}"
         whom = " and ".join(models)
         raise BadInput(f"{flag} has no meaning for {whom}: it runs inside the tasks, where nothing is billed")
@@ -109,6 +109,12 @@ def check_limits(limits: AskingLimits, *models: str) -> None:
     if limits.budget_usd is not None and unknown is not None:
         joint = "&" if "?" in unknown else "?"
         raise BadInput(f"no price is known for {unknown}: name one, such as {unknown}{joint}usd_in=0.15&usd_out=0.6")
+
+
+def given_limits(limits: AskingLimits) -> list[str]:
+    """Return the flags of ``limits`` that are not as they are by default."""
+    own = [one for one in fields(AskingLimits) if one.default is not MISSING]
+    return [f"--{one.name.replace('_', '-')}" for one in own if getattr(limits, one.name) != one.default]
 
 
 _COUNTED = ("budget_usd", "budget_tokens", "budget_requests", "requests_per_minute", "tokens_per_minute")
@@ -167,14 +173,15 @@ class Asking:
 
     def governor(self) -> Governor:
         """Return what keeps the run's limits; a run that puts several questions puts all of them within one."""
-        return Governor(self.config.limits, host=driver_host(self.lake.spark))
+        host, listens_on = driver_addresses(self.lake.spark)
+        return Governor(self.config.limits, host=host, listens_on=listens_on)
 
     def ask_within(self, governor: Governor, job: str) -> Counts:
         """Ask as ``ask_about_new`` does, within what ``governor`` has left; nothing where a budget is used up."""
 
-        def ask_all(put: Put) -> None:
+        def ask_all(put: Put, progress: Progress) -> None:
             self._ask_missed(put)
-            self._stream(job, put)
+            self._stream(job, put, progress)
 
         return self._ask(ask_all, self.lake.read(SAMPLES), governor, job)
 
@@ -185,9 +192,10 @@ class Asking:
         Where nothing is left to ask, the model need not even be there; else it is checked first.
         """
 
-        def ask_these(put: Put) -> None:
+        def ask_these(put: Put, progress: Progress) -> None:
             requests = self.requests(samples)
-            if not self.ledger.unanswered(requests.drop("image")).isEmpty():
+            progress.total = self.ledger.unanswered(requests.drop("image")).count()
+            if progress.total:
                 load(self.config.model).check()
                 self.ledger.ask_once(requests, put, txn=None)
 
@@ -199,7 +207,7 @@ class Asking:
         own = holding(self.lake.read(RESPONSES), {"task": self.task.name, **self.author})
         return own.where("status != 'missed'").join(F.broadcast(keys), on="request_key", how="left_semi")
 
-    def _ask(self, ask: Callable[[Put], None], samples: DataFrame, governor: Governor, job: str) -> Counts:
+    def _ask(self, ask: Callable[[Put, Progress], None], samples: DataFrame, governor: Governor, job: str) -> Counts:
         if self.config.gpus and is_one_machine(self.lake.spark):
             raise BadInput("--gpus needs a cluster: on one machine each task takes the next GPU, see --tasks")
         recovered, before = self._recover(), governor.spent.usd
@@ -210,10 +218,10 @@ class Asking:
             journal=self.ledger.journal,
             limits=governor.address,
         )
-        with watch(f"{job}: asking", governor):
+        with watch(f"{job}: asking", governor) as progress:
             try:
                 if governor.over is None:
-                    ask(partial(self._put, question=question))
+                    ask(partial(self._put, question=question), progress)
             except Exception as error:
                 self._recover()
                 if governor.over is None or BudgetReached.__name__ not in str(error):
@@ -231,13 +239,14 @@ class Asking:
         left = self.ledger.unanswered(requests, is_whole_table=True)
         tried = self.lake.read(RESPONSES).where("status = 'missed'").select("request_key").distinct()
         missed = left.join(tried, on="request_key", how="left_semi").count()
-        own = F.octet_length("alt_text") + F.octet_length(F.to_json("web_tags"))
+        texts = ("alt_text", *(name for name in (STATEMENT,) if name in requests.columns))
+        own = sum(map(F.octet_length, texts), F.octet_length(F.to_json("web_tags")))
         rows, (asked, own_bytes) = (
             requests.count(),
             left.agg(F.count("*"), F.coalesce(F.sum(own), F.lit(0))).collect()[0],
         )
         model = load(self.config.model)
-        most = model.most(asked, own_bytes, self.prompt.text)
+        most = model.most(asked, own_bytes, self.task, self.prompt.text)
         counts = {"samples": rows, "answered_already": rows - asked, "missed_before": missed, "requests_to_send": asked}
         counts |= {"tokens_at_most": most.tokens} if most != NOTHING else {}
         return counts | ({"usd_at_most": math.ceil(most.usd)} if most != NOTHING and model.has_price else {})
@@ -271,7 +280,7 @@ class Asking:
                 samples = self.lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
                 self.ledger.ask_once(self.requests(samples), put, txn=None)
 
-    def _stream(self, job: str, put: Put) -> Counts:
+    def _stream(self, job: str, put: Put, asked: Progress) -> Counts:
         def ask_about(batch: DataFrame, txn: Txn) -> Counts:
             self.ledger.ask_once(self.requests(batch), put, txn=txn)
             return {"rows": batch.count()}
@@ -279,13 +288,19 @@ class Asking:
         samples = self.lake.stream(SAMPLES, batch_bytes=self.config.batch_mb << 20, needs="select_pairs")
         checkpoint = self.lake.checkpoint(f"{job}/ask", *self.author.values())
         progress = Progress(f"{job}: asking", total=self.lake.backlog(SAMPLES, checkpoint))
+        # Those that an earlier run has answered are among them: the time left is the most that it can be.
+        asked.total = progress.total
         return run_increments(samples, ask_about, checkpoint=checkpoint, progress=progress)
 
     def _put(self, requests: DataFrame, *, question: Question) -> DataFrame:
         # As many tasks as run at a time: one that ends has its window run dry, and the next would have to fill it anew.
-        most = min(self.config.tasks or sys.maxsize, self.config.max_in_flight)
-        slots = requests.coalesce(min(task_slots(self.lake.spark), most))
-        return self._answers(slots, function=partial(ask, question=question), gpus=self.config.gpus)
+        slots = min(self.config.tasks or self._most_tasks(), self.config.max_in_flight, task_slots(self.lake.spark))
+        return self._answers(requests.coalesce(slots), function=partial(ask, question=question), gpus=self.config.gpus)
+
+    def _most_tasks(self) -> int:
+        # Of a cluster's machines the driver knows no GPU: there stage-level scheduling keeps them apart.
+        model = load(self.config.model)
+        return (model.most_tasks if is_one_machine(self.lake.spark) else None) or sys.maxsize
 
     def _answers(self, rows: DataFrame, *, function: StreamFunction, gpus: float = 0) -> DataFrame:
         about = {"task": self.task.name, "prompt": self.prompt.name, **self.author}

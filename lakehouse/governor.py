@@ -18,6 +18,8 @@ from typing import Any, NamedTuple, Self
 from lakehouse.errors import BudgetReached, ModelFailed
 from lakehouse.limits import NOTHING, Limits, Spend
 
+TALLY = " tally"
+"""Behind the secret, in the first line of who only counts answers: it takes no share of the window."""
 _RETRY_SECONDS = 0.05
 """How soon a task asks again where what others have reserved may still be given back."""
 _BURST_SECONDS = 1.0
@@ -33,16 +35,21 @@ class Address(NamedTuple):
 
 
 class Governor:
-    """Keeps ``limits`` for the tasks that connect to ``address`` while the block runs."""
+    """Keeps ``limits`` for the tasks that connect to ``address`` while the block runs.
 
-    def __init__(self, limits: Limits, *, host: str = "127.0.0.1") -> None:
+    Tasks reach it at ``host``; where that is not an address of this machine, it ``listens_on`` another.
+    """
+
+    def __init__(self, limits: Limits, *, host: str = "127.0.0.1", listens_on: str = "") -> None:
         self.limits = limits
-        self._host = host
+        self._host, self._listens_on = host, listens_on or host
         self._secret = secrets.token_hex(16)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="governor", daemon=True)
         self._book = _Book(limits)
         self._tasks: set[_Task] = set()
+        self.answered = 0
+        """Answers that tasks have counted so far: see ``lakehouse.tally``."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -70,13 +77,8 @@ class Governor:
         """The budget that had no room for a request, as the command line has it; None while none is used up."""
         return self._book.over
 
-    @property
-    def answered(self) -> int:
-        """Requests that came to an end so far."""
-        return self._book.settled
-
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, self._host, 0)
+        return await asyncio.start_server(self._serve, self._listens_on, 0)
 
     async def _close(self) -> None:
         self._server.close()
@@ -86,7 +88,12 @@ class Governor:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = _Task(writer)
         with suppress(ConnectionError, ValueError):
-            if not hmac.compare_digest(await reader.readline(), f"{self._secret}\n".encode()):
+            secret, blank, role = (await reader.readline()).strip().partition(b" ")
+            if not hmac.compare_digest(secret, self._secret.encode()):
+                writer.close()
+                return
+            if blank + role == TALLY.encode():
+                await self._count(reader)
                 writer.close()
                 return
             self._tasks.add(task)
@@ -98,6 +105,10 @@ class Governor:
             self._book.settle(cost, cost)
         self._share()
         writer.close()
+
+    async def _count(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            self.answered += json.loads(line)["answered"]
 
     def _share(self) -> None:
         """Tell each task how many requests it may have in flight: an equal share, the rest to the first ones."""
@@ -143,7 +154,6 @@ class _Book:
     limits: Limits
     spent: Spend = NOTHING
     reserved: Spend = NOTHING
-    settled: int = 0
     fatal: str | None = None
     over: str | None = None
     _requests_free_at: float = 0.0
@@ -181,7 +191,6 @@ class _Book:
     def settle(self, reserved: Spend, actual: Spend) -> None:
         self.reserved = self.reserved.minus(reserved)
         self.spent = self.spent.plus(actual)
-        self.settled += 1
 
     def pause(self, endpoint: str, seconds: float) -> None:
         self._paused[endpoint] = max(self._paused.get(endpoint, 0.0), time.monotonic() + seconds)

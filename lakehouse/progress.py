@@ -43,22 +43,25 @@ class Progress:
 
 
 @contextmanager
-def watch(job: str, governor: Governor, *, every: float = 5.0) -> Iterator[None]:
-    """Say inside the block, every so many seconds, how many answers came, how fast, and what they have cost."""
+def watch(job: str, governor: Governor, *, every: float = 5.0) -> Iterator[Progress]:
+    """Say inside the block, every so many seconds, how many answers came, how fast, and what they have cost.
+
+    Where it is known how many will come, the caller sets ``total`` of what is yielded, and the time left is said too.
+    """
     ended = threading.Event()
+    progress, before = Progress(job, unit="answers"), governor.answered
 
     def report() -> None:
-        progress, started = Progress(job, unit="answers"), time.monotonic()
         while not ended.wait(every):
-            if governor.answered > progress.rows:
-                progress.rows = governor.answered
-                line = progress.line(time.monotonic() - started)
+            if governor.answered - before > progress.rows:
+                progress.rows = governor.answered - before
+                line = progress.line(time.monotonic() - progress.started)
                 print(f"{line}{_bill(governor)}", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=report, name="progress", daemon=True)
     thread.start()
     try:
-        yield
+        yield progress
     finally:
         ended.set()
         thread.join()

@@ -121,9 +121,10 @@ def is_one_machine(session: SparkSession) -> bool:
     return re.match(r"local(\[|$)", str(session.conf.get("spark.master"))) is not None
 
 
-def driver_host(session: SparkSession) -> str:
-    """Return the address at which executors reach the driver."""
-    return str(session.conf.get("spark.driver.host"))
+def driver_addresses(session: SparkSession) -> tuple[str, str]:
+    """Return the address at which executors reach the driver, and the one that it listens on, say in a container."""
+    host = str(session.conf.get("spark.driver.host"))
+    return host, str(session.conf.get("spark.driver.bindAddress", host))
 
 
 def check_java() -> None:

@@ -25,6 +25,11 @@ def pick_device(asked: str) -> str:
     return f"cuda:{visible_place(gpu, os.environ.get('CUDA_VISIBLE_DEVICES'))}"
 
 
+def gpu_count(asked: str) -> int:
+    """Return how many GPUs of this machine ``asked`` (auto, cpu, cuda) means."""
+    return 0 if asked == "cpu" else torch.cuda.device_count()
+
+
 def visible_place(gpu: str, visible: str | None) -> int:
     """Return the place of ``gpu``, as Spark names it, among the devices that this process is shown.
 

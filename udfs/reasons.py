@@ -56,7 +56,7 @@ REASONS: Final[dict[str, str]] = {
     "repetition_loop": "a text says the same words over and over",
     "prompt_echo": "a text repeats the prompt instead of answering it",
     "unsafe_text": "the answer holds control characters, markup or an address",
-    "out_of_memory": "this row alone is more than the memory of the GPU holds",
+    "out_of_memory": "this row alone was more than the free memory of the GPU",
     "model_error": "the model failed on this row",
 }
 """Reason to what it means. A reason that is not here is a bug, never a new category by accident."""

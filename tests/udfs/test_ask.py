@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,17 @@ def answers(model: str, journal: str) -> dict[str, str | None]:
             model=model, prompt="Describe it.{image}", task="describe", journal=journal, limits=governor.address
         )
         rows = pa.Table.from_batches(ask(batches(), question), schema=ANSWER_SCHEMA).to_pylist()
+        assert _soon(lambda: governor.answered == ROWS), "every answer is counted, for those who watch"
     assert len({row["request_key"] for row in rows}) == len(rows) == ROWS
     return {row["request_key"]: row["answer"] for row in rows}
+
+
+def _soon(holds: Callable[[], bool]) -> bool:
+    """Say whether something comes to hold, within ten seconds."""
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds()
 
 
 @pytest.fixture(scope="module")

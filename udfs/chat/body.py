@@ -1,5 +1,6 @@
 """The body of a request to a chat server, in bytes: instructions, image, then what the web said of it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -19,7 +20,7 @@ class BodyMaker:
     ``schema`` is the JSON schema of the answer; None where plain text is asked for.
     """
 
-    def __init__(self, settings: ChatSettings, prompt: str, schema: dict[str, Any] | None) -> None:
+    def __init__(self, settings: ChatSettings, prompt: str, schema: Mapping[str, Any] | None) -> None:
         instructions = split_prompt(prompt)[0]
         shared = orjson.dumps({"model": settings.model, **_sampling(settings), **_form(settings, schema)})
         self._head = shared[:-1] + b',"messages":[{"role":"user","content":['
@@ -54,7 +55,7 @@ def _sampling(settings: ChatSettings) -> dict[str, Any]:
     return {**{name: value for name, value in values.items() if value is not None}, length: settings.max_tokens}
 
 
-def _form(settings: ChatSettings, schema: dict[str, Any] | None) -> dict[str, Any]:
+def _form(settings: ChatSettings, schema: Mapping[str, Any] | None) -> dict[str, Any]:
     if schema is None or settings.structured == "off":
         return {}
     if settings.structured == "json_object":

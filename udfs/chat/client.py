@@ -66,7 +66,7 @@ class Client:
 
     def __post_init__(self) -> None:
         self.endpoints = Endpoints(self.settings.endpoints)
-        self._bodies = BodyMaker(self.settings, self.desk.prompt, self._schema())
+        self._bodies = BodyMaker(self.settings, self.desk.prompt, self.desk.task.schema)
         self._own = split_prompt(self.desk.prompt)[1]
         key = self.settings.key()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -251,6 +251,3 @@ class Client:
         counted = {"input_tokens": asked.input_tokens or None, "output_tokens": asked.output_tokens or None}
         known = {"cost_usd": asked.spent.usd, "seconds": asked.seconds, "attempts": asked.attempts}
         return Reply(**fields, **counted, **known)  # type: ignore[arg-type]
-
-    def _schema(self) -> dict[str, object] | None:
-        return dict(self.desk.task.schema) if self.desk.task.schema is not None else None

@@ -6,6 +6,7 @@ from udfs.chat.prices import FREE
 from udfs.chat.settings import ChatSettings
 from udfs.chat.verdicts import Answered, Busy, Failed, Verdict
 from udfs.prompts import split_prompt
+from udfs.tasks import Task
 
 
 def most_of_one(settings: ChatSettings, body: bytes, image: tuple[str, bytes] | None) -> Spend:
@@ -14,15 +15,15 @@ def most_of_one(settings: ChatSettings, body: bytes, image: tuple[str, bytes] | 
     return _most(settings, 1, len(body) - drawn, has_image=image is not None)
 
 
-def most_of_all(settings: ChatSettings, requests: int, own_bytes: int, prompt: str) -> Spend:
+def most_of_all(settings: ChatSettings, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
     """Return the most that so many requests can come to, each asked a second time."""
-    first = most_of_first(settings, requests, own_bytes, prompt)
+    first = most_of_first(settings, requests, own_bytes, task, prompt)
     return first.plus(first).plus(_most(settings, 0, requests * 4 * MAX_QUOTED_CHARS, has_image=False))
 
 
-def most_of_first(settings: ChatSettings, requests: int, own_bytes: int, prompt: str) -> Spend:
+def most_of_first(settings: ChatSettings, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
     """Return the most that so many requests can come to, each asked once."""
-    shared = len(BodyMaker(settings, prompt, None).body(split_prompt(prompt)[1], None))
+    shared = len(BodyMaker(settings, prompt, task.schema).body(split_prompt(prompt)[1], None))
     # What is quoted in JSON twice over can take up to four times its bytes.
     return _most(settings, requests, requests * shared + 4 * own_bytes, has_image=settings.images)
 

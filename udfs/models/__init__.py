@@ -114,7 +114,11 @@ class Describer(Protocol):
     def has_price(self) -> bool:
         """Whether it is known what an answer costs."""
 
-    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+    @property
+    def most_tasks(self) -> int | None:
+        """How many tasks of one machine can ask it at one time; None for any number."""
+
+    def most(self, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
         """Return the most that so many requests can come to, whose samples' own texts have ``own_bytes`` in all."""
 
     def check(self) -> None:

@@ -10,10 +10,13 @@ from udfs.batch.settings import BatchSettings
 from udfs.chat.check import check_server
 from udfs.chat.costs import most_of_first
 from udfs.models import Desk, Reply, Request
+from udfs.tasks import Task
 
 
 class BatchDescriber:
     """Hands its requests in by the file, and waits for the answers; each is asked once, unreadable or not."""
+
+    most_tasks = None
 
     def __init__(self, settings: BatchSettings) -> None:
         self.settings = settings
@@ -27,9 +30,9 @@ class BatchDescriber:
         """Whether the price is known or was given."""
         return self.settings.chat.price is not None
 
-    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+    def most(self, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
         """Return the most that the requests can come to."""
-        return most_of_first(self.settings.chat, requests, own_bytes, prompt)
+        return most_of_first(self.settings.chat, requests, own_bytes, task, prompt)
 
     def check(self) -> None:
         """Raise ModelFailed, within seconds, if there is no server, model or Batch API, or the key is refused."""

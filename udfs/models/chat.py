@@ -17,6 +17,7 @@ from udfs.chat.settings import ChatSettings
 from udfs.chat.transport import AiohttpTransport, Transport
 from udfs.chat.window import Window
 from udfs.models import Desk, Reply, Request
+from udfs.tasks import Task
 
 _AHEAD: Final = 2
 """Windows of requests that are read ahead, so that no place in flight waits for a row."""
@@ -27,6 +28,8 @@ _Outcome = tuple[Request, Reply] | BaseException
 
 class ChatDescriber:
     """Asks a chat server, with one window of requests in flight over all that it is given."""
+
+    most_tasks = None
 
     def __init__(self, settings: ChatSettings, transport: type[Transport] = AiohttpTransport) -> None:
         self.settings = settings
@@ -40,9 +43,9 @@ class ChatDescriber:
         """Whether the price is known or was given."""
         return self.settings.price is not None
 
-    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+    def most(self, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
         """Return the most that the requests can come to, second questions included."""
-        return most_of_all(self.settings, requests, own_bytes, prompt)
+        return most_of_all(self.settings, requests, own_bytes, task, prompt)
 
     def check(self) -> None:
         """Raise ModelFailed, within seconds, if a server is not there, refuses the key or has no such model."""

@@ -53,13 +53,14 @@ class FakeDescriber:
 
     revision = "1"
     has_price = True
+    most_tasks = None
 
     def __init__(self, name: str) -> None:
         self.identity = f"fake://{name}"
         self.needs_image = name == "identity"
         self._answer = ANSWERS[name]
 
-    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+    def most(self, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
         """Return nothing: it is free."""
         return Spend()
 

@@ -9,6 +9,7 @@ from lakehouse.limits import Spend
 from udfs.hf.settings import HfSettings
 from udfs.hf.weights import check_weights, require_transformers, revision_of
 from udfs.models import Desk, Reply, Request
+from udfs.tasks import Task
 
 if TYPE_CHECKING:
     from udfs.hf.asking import Asker
@@ -29,7 +30,15 @@ class HfDescriber:
         """The commit, or a hash of the folder's contents; raise BadInput if there is no such folder."""
         return revision_of(self.settings)
 
-    def most(self, requests: int, own_bytes: int, prompt: str) -> Spend:
+    @property
+    def most_tasks(self) -> int | None:
+        """One a GPU: each task loads the model."""
+        require_transformers()
+        from udfs.devices import gpu_count
+
+        return gpu_count(self.settings.device) or None
+
+    def most(self, requests: int, own_bytes: int, task: Task, prompt: str) -> Spend:
         """Return nothing: what runs on one's own machines sends no bill, and no budget counts it."""
         return Spend()
 
