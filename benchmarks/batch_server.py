@@ -37,6 +37,8 @@ class BatchServer:
     """So many requests of each batch are worked on; to the others it does not come before its end."""
     ends_as: str = "completed"
     """How a batch ends: completed, expired, failed, cancelled; or never, where it ends only when it is cancelled."""
+    fails_with: str = "token_limit_exceeded"
+    """The code of a batch that fails."""
     queue: int | None = None
     """So many requests may wait in unfinished batches; what is made beyond that fails."""
     before: Callable[[str], web.StreamResponse | None] = lambda step: None
@@ -119,6 +121,7 @@ class BatchServer:
         waiting = sum(self._size(one) for one in self.batches.values() if one["status"] == "in_progress")
         if self.queue is not None and waiting > self.queue:
             self._finish(batch, "failed")
+            return
         await asyncio.sleep(self.delay)
         if self.ends_as != "never" and batch["status"] == "in_progress":
             self._finish(batch, self.ends_as)
@@ -129,7 +132,7 @@ class BatchServer:
     def _finish(self, batch: dict[str, Any], status: str) -> None:
         batch["status"] = status
         if status == "failed":  # nothing of it was begun
-            batch["errors"] = {"object": "list", "data": [{"code": "token_limit_exceeded", "message": "too many"}]}
+            batch["errors"] = {"object": "list", "data": [{"code": self.fails_with, "message": "too many"}]}
             return
         requests = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]
         lines = [line for request in requests[: self.works] for line in self._lines(request)]

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Annotated
 
@@ -111,12 +111,6 @@ def check_limits(limits: AskingLimits, *models: str) -> None:
         raise BadInput(f"no price is known for {unknown}: name one, such as {unknown}{joint}usd_in=0.15&usd_out=0.6")
 
 
-def given_limits(limits: AskingLimits) -> list[str]:
-    """Return the flags of ``limits`` that are not as they are by default."""
-    own = [one for one in fields(AskingLimits) if one.default is not MISSING]
-    return [f"--{one.name.replace('_', '-')}" for one in own if getattr(limits, one.name) != one.default]
-
-
 _COUNTED = ("budget_usd", "budget_tokens", "budget_requests", "requests_per_minute", "tokens_per_minute")
 
 
@@ -180,8 +174,8 @@ class Asking:
         """Ask as ``ask_about_new`` does, within what ``governor`` has left; nothing where a budget is used up."""
 
         def ask_all(put: Put, progress: Progress) -> None:
-            self._ask_missed(put)
-            self._stream(job, put, progress)
+            missed = self._ask_missed(put)
+            self._stream(job, put, progress, missed=missed)
 
         return self._ask(ask_all, self.lake.read(SAMPLES), governor, job)
 
@@ -268,19 +262,20 @@ class Asking:
             counts["left_by_the_budget"] = left
         return counts
 
-    def _ask_missed(self, put: Put) -> None:
-        """Ask again about the samples that no server answered on in an earlier run."""
+    def _ask_missed(self, put: Put) -> int:
+        """Ask again about the samples that no server answered on in an earlier run; return how many."""
         if not self.lake.exists(RESPONSES):
-            return
+            return 0
         own = holding(self.lake.read(RESPONSES), {"task": self.task.name, **self.author})
         missed = own.where("status = 'missed'").select("sample_id", "request_key").distinct()
         missed = self.ledger.unanswered(missed).select("sample_id").distinct()
         with persisted(missed) as ids:
-            if not ids.isEmpty():
+            if count := ids.count():
                 samples = self.lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
                 self.ledger.ask_once(self.requests(samples), put, txn=None)
+            return count
 
-    def _stream(self, job: str, put: Put, asked: Progress) -> Counts:
+    def _stream(self, job: str, put: Put, asked: Progress, *, missed: int) -> Counts:
         def ask_about(batch: DataFrame, txn: Txn) -> Counts:
             self.ledger.ask_once(self.requests(batch), put, txn=txn)
             return {"rows": batch.count()}
@@ -289,7 +284,7 @@ class Asking:
         checkpoint = self.lake.checkpoint(f"{job}/ask", *self.author.values())
         progress = Progress(f"{job}: asking", total=self.lake.backlog(SAMPLES, checkpoint))
         # Those that an earlier run has answered are among them: the time left is the most that it can be.
-        asked.total = progress.total
+        asked.total = None if progress.total is None else progress.total + missed
         return run_increments(samples, ask_about, checkpoint=checkpoint, progress=progress)
 
     def _put(self, requests: DataFrame, *, question: Question) -> DataFrame:

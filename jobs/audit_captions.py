@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from typing import Annotated
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from jobs.asking import AskingLimits, check_limits, given_limits
+from jobs.asking import AskingLimits, check_limits
 from jobs.judging import Judging, check_judge
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
@@ -23,8 +23,8 @@ from schemas import TABLES
 from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
 from schemas.ops import RUNS
 from udfs.audit import (
+    COMPARED_WITH_PROMPTS,
     KINDS,
-    TYPED,
     Findings,
     audit_prompts,
     audit_ratings,
@@ -36,7 +36,7 @@ from udfs.discrepancy import HashedNgrams
 from udfs.models.scorers import load_scorer
 from udfs.similarity import similarities, similarity_schema
 from udfs.spark import map_stream
-from udfs.user_prompts import MOST, read_user_prompts
+from udfs.user_prompts import MOST_PROMPTS, read_user_prompts
 
 _SPARE = 20
 """So many times the sample is looked at to draw it: no stratum of a few per cent is missed."""
@@ -92,8 +92,15 @@ def check(config: Config) -> None:
     if config.judge:
         check_judge(config.judge, config.judge_prompt)
         check_limits(config, config.judge)
-    elif given := given_limits(config):
+    elif given := _given_for_the_judge(config):
         raise BadInput(f"{given[0]} has no meaning without --judge: no other part of the audit asks a model")
+
+
+def _given_for_the_judge(config: Config) -> list[str]:
+    """Return the flags that are not as they are by default, of those that only a judge makes use of."""
+    others = ("rows", "scorer", "user_prompts", "judge")
+    own = [one for one in fields(Config) if one.default is not MISSING and one.name not in others]
+    return [f"--{one.name.replace('_', '-')}" for one in own if getattr(config, one.name) != one.default]
 
 
 def run(lake: Lake, config: Config) -> Counts:
@@ -114,7 +121,7 @@ def run(lake: Lake, config: Config) -> Counts:
     else:
         print("note: without --scorer, texts are not compared with images", file=sys.stderr)
     if config.user_prompts:
-        counts |= _audit_prompts(lake, audited, name, rows, config)
+        counts |= _audit_prompts(lake, rows, config)
     if config.judge:
         counts |= _audit_ratings(lake, _judging(lake, config))
     return {"rows": len(rows), **counts} if counts else {}
@@ -145,7 +152,7 @@ def _audit_ratings(lake: Lake, judging: Judging) -> Counts:
 def _sampled(lake: Lake, rows: int) -> Sequence[Row]:
     """Return the sample with its texts and, where it is published for trainers, what its image was made by."""
     keys = ("sample_id", "request_key", "recap_request_keys")
-    columns = dict.fromkeys((*keys, "source", "long_positive_words", *KINDS, *TYPED))
+    columns = dict.fromkeys((*keys, "source", "long_positive_words", *KINDS, *COMPARED_WITH_PROMPTS))
     sample = stratified_sample(lake.read(CAPTIONS).select(*columns), rows=rows)
     policies = lake.read(TRAINING).select("sample_id", "image_policy")
     known = policies.join(F.broadcast(sample.select("sample_id")), on="sample_id", how="left_semi")
@@ -169,16 +176,16 @@ def _audit_similarity(lake: Lake, audited: str, name: str, rows: Sequence[Row], 
     }
 
 
-def _audit_prompts(lake: Lake, audited: str, name: str, rows: Sequence[Row], config: Config) -> Counts:
+def _audit_prompts(lake: Lake, rows: Sequence[Row], config: Config) -> Counts:
     prompts = read_user_prompts(config.user_prompts)
     embedder = load_scorer(config.scorer) if config.scorer else HashedNgrams()
-    digest = hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:12]
-    dataset = f"{name}/prompts/{Path(config.user_prompts).stem}@{digest}/{embedder.name}"
+    few = [row.asDict() for row in sorted(rows, key=lambda row: str(row.sample_id))[:MOST_PROMPTS]]
+    audited = digest_of(few, "recap_request_keys")
+    typed = f"{Path(config.user_prompts).stem}@{hashlib.sha256(chr(10).join(prompts).encode()).hexdigest()[:12]}"
+    dataset = f"gold.captions/{len(few)}/prompts/{typed}/{embedder.name}"
     if _is_there(lake, audited, dataset):
         return {}
-    few = sorted(rows, key=lambda row: str(row.sample_id))[:MOST]
-    found = audit_prompts([row.asDict() for row in few], prompts, embedder)
-    return {"metrics_of_prompts": _write(lake, audited, dataset, found)}
+    return {"metrics_of_prompts": _write(lake, audited, dataset, audit_prompts(few, prompts, embedder))}
 
 
 def _scores(lake: Lake, wanted: DataFrame, uri: str) -> DataFrame:

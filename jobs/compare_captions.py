@@ -58,17 +58,10 @@ def contest_of(lake: Lake, config: Config) -> Contest:
     """Return who is compared."""
     first, second = (writer_of(side.model, side.prompt) for side in _sides(config))
     askings = [Asking(lake, side, DESCRIBE, read_prompt(side.prompt)) for side in _sides(config)]
-    scorer = _scorer(config.scorer)
+    scorer = load_scorer(config.scorer).name if config.scorer else ""
     names = " against ".join(map(name_of, (first, second)))
     dataset = "/".join([names, str(config.rows), *([scorer] if scorer else [])])
     return Contest((askings[0], askings[1]), (first, second), scorer, dataset)
-
-
-def _scorer(uri: str) -> str:
-    if not uri:
-        return ""
-    scorer = load_scorer(uri)
-    return f"{scorer.identity}@{scorer.revision[:12]}"
 
 
 def _sides(config: Config) -> tuple[Config, Config]:

@@ -23,6 +23,7 @@ from schemas import TABLES
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import DESCRIPTIONS, RESPONSES
 from schemas.stages import describing
+from udfs.answer_checks import why_unusable
 from udfs.descriptions import TEXTS_SCHEMA, parse_answers
 from udfs.prompts import read_prompt
 from udfs.spark import map_stream
@@ -60,10 +61,10 @@ _OF_THE_ANSWER = ("sample_id", "request_key", "model", "revision", "prompt_hash"
 def _parse(batches: Iterator[pa.RecordBatch], *, prompt: str) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         texts = parse_answers(batch["answer"], prompt=prompt)
-        # Where the model failed there is no answer to read: its own reason stands.
-        own = {name: pa.compute.coalesce(batch[name], texts[name]) for name in ("reason", "detail")}
-        kept = {name: batch[name] for name in (*_OF_THE_ANSWER, "said")}
-        yield pa.RecordBatch.from_pydict({**kept, **_columns(texts), **own, **measure_texts(texts)})
+        kept = {name: batch[name] for name in _OF_THE_ANSWER}
+        yield pa.RecordBatch.from_pydict(
+            {**kept, **_columns(texts), **why_unusable(batch, texts), **measure_texts(texts)}
+        )
 
 
 def _columns(batch: pa.RecordBatch) -> dict[str, pa.Array]:

@@ -187,7 +187,7 @@ def _audit_cover(wanted: DataFrame, known: DataFrame, writer: Writer) -> None:
     left = wanted.join(known, on="sample_id", how="left_anti").count()
     if left:
         raise JoinAuditFailed(
-            f"{writer.model} was not asked about {left:,} of {wanted.count():,} samples: run {writer.command} first"
+            f"{writer.model} has not answered on {left:,} of {wanted.count():,} samples: run {writer.command} first"
         )
 
 

@@ -23,6 +23,7 @@ from schemas import TABLES
 from schemas.ops import REJECTS, RUNS
 from schemas.silver import RECAPTIONS, RESPONSES
 from schemas.stages import recaptioning
+from udfs.answer_checks import why_unusable
 from udfs.ask import author_of
 from udfs.prompts import read_prompt
 from udfs.recaptions import CAPTION_SCHEMA, parse_captions
@@ -34,8 +35,8 @@ KINDS: Final = (RECAP_SHORT, RECAP_LONG)
 
 TOKENIZER: Final = "clip"
 
-_READ_BYTES = 1 << 60
-"""All that is new in the ledger, at one time: a batch has to look through the whole ledger for the other captions."""
+_READ_BYTES = 32 << 30
+"""Most of the ledger that is read at a time: much, as each batch looks through the whole of it for other captions."""
 
 _OF_THE_ANSWER = ("sample_id", "task", "request_key", "model", "revision", "prompt_hash")
 """What a caption keeps of the answer that it was read from."""
@@ -83,13 +84,10 @@ def read_captions(responses: DataFrame, prompts: Mapping[str, str]) -> DataFrame
 def _parse(batches: Iterator[pa.RecordBatch], *, prompts: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         captions = parse_captions(batch["task"], batch["answer"], prompts)
-        # Where the model failed there is no answer to read: its own reason stands.
-        own = {name: pa.compute.coalesce(batch[name], captions[name]) for name in ("reason", "detail")}
         tokens = pa.array(count_tokens(TOKENIZER, captions["text"].to_pylist()), pa.int32())
-        kept = {name: batch[name] for name in (*_OF_THE_ANSWER, "said")}
-        yield pa.RecordBatch.from_pydict(
-            {**kept, "text": captions["text"], "repairs": captions["repairs"], **own, "tokens": tokens}
-        )
+        kept = {name: batch[name] for name in _OF_THE_ANSWER}
+        read = {name: captions[name] for name in ("text", "repairs")}
+        yield pa.RecordBatch.from_pydict({**kept, **read, **why_unusable(batch, captions), "tokens": tokens})
 
 
 def side_by_side(responses: DataFrame, prompts: Mapping[str, str]) -> DataFrame:

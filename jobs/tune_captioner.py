@@ -64,6 +64,8 @@ class Config(Recipe, AskingLimits):
     export_only: Annotated[bool, "write the chats and images to --out, and tune nothing"] = False
 
 
+_MOST_MISSED = 0.01
+"""Share of the seeds that may stay without an answer, as no server gave one; beyond it they are asked again first."""
 _SEEDS = "seeds.json"
 """Name of the file that says what was exported, and that all of it is there."""
 
@@ -138,7 +140,7 @@ def _export(lake: Lake, config: Config) -> dict[str, int]:
     with _drawn(lake, config) as samples:
         with asking.governor() as governor:
             asked = dict(asking.ask_about(samples, governor, JOB.name))
-        if "left_by_the_budget" in asked:
+        if "left_by_the_budget" in asked or asked.get("missed_until_the_next_run", 0) > _MOST_MISSED * config.seeds:
             return asked
         with persisted(read_descriptions(asking.answers_to(samples), prompt=asking.prompt.text)) as texts:
             counts = _accepted(texts, config)

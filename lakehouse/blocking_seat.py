@@ -6,7 +6,7 @@ import time
 from typing import Any, Self
 
 from lakehouse.errors import BudgetReached, ModelFailed
-from lakehouse.governor import Address
+from lakehouse.governor import Address, driver_gone
 from lakehouse.limits import Spend
 
 
@@ -63,7 +63,7 @@ class BlockingSeat:
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
-            raise _gone() from error
+            raise driver_gone() from error
 
     def _answer(self, number: int) -> dict[str, Any]:
         try:
@@ -72,9 +72,5 @@ class BlockingSeat:
                 if message.get("lease") == number:
                     return message
         except OSError as error:
-            raise _gone() from error
-        raise _gone()
-
-
-def _gone() -> ModelFailed:
-    return ModelFailed("the driver, which keeps the run's limits, is gone")
+            raise driver_gone() from error
+        raise driver_gone()

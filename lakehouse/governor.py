@@ -18,8 +18,8 @@ from typing import Any, NamedTuple, Self
 from lakehouse.errors import BudgetReached, ModelFailed
 from lakehouse.limits import NOTHING, Limits, Spend
 
-TALLY = " tally"
-"""Behind the secret, in the first line of who only counts answers: it takes no share of the window."""
+COUNTER = "counter"
+"""Stands behind the secret, in the first line of who only counts answers, and so takes no share of the window."""
 _RETRY_SECONDS = 0.05
 """How soon a task asks again where what others have reserved may still be given back."""
 _BURST_SECONDS = 1.0
@@ -37,7 +37,7 @@ class Address(NamedTuple):
 class Governor:
     """Keeps ``limits`` for the tasks that connect to ``address`` while the block runs.
 
-    Tasks reach it at ``host``; where that is not an address of this machine, it ``listens_on`` another.
+    Tasks reach it at ``host``; where that is no address of this machine, as in Kubernetes, it ``listens_on`` another.
     """
 
     def __init__(self, limits: Limits, *, host: str = "127.0.0.1", listens_on: str = "") -> None:
@@ -48,8 +48,9 @@ class Governor:
         self._thread = threading.Thread(target=self._loop.run_forever, name="governor", daemon=True)
         self._book = _Book(limits)
         self._tasks: set[_Task] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.answered = 0
-        """Answers that tasks have counted so far: see ``lakehouse.tally``."""
+        """Answers that tasks have counted so far: see ``lakehouse.answer_counter``."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -78,33 +79,42 @@ class Governor:
         return self._book.over
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._serve, self._listens_on, 0)
+        return await asyncio.start_server(self._welcome, self._listens_on, 0)
 
     async def _close(self) -> None:
         self._server.close()
-        for task in tuple(self._tasks):
-            task.writer.close()
+        connections = dict(self._connections)
+        for writer in connections.values():
+            writer.close()
+        if connections:  # tasks may outlive the run that they are of
+            await asyncio.wait(connections, timeout=5)
+
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve whoever knows the secret, until the connection ends."""
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections[connection] = writer
+        try:
+            with suppress(ConnectionError, ValueError):
+                secret, _, role = (await reader.readline()).strip().partition(b" ")
+                if hmac.compare_digest(secret, self._secret.encode()):
+                    await (self._count(reader) if role == COUNTER.encode() else self._serve(reader, writer))
+        finally:
+            writer.close()
+            del self._connections[connection]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = _Task(writer)
-        with suppress(ConnectionError, ValueError):
-            secret, blank, role = (await reader.readline()).strip().partition(b" ")
-            if not hmac.compare_digest(secret, self._secret.encode()):
-                writer.close()
-                return
-            if blank + role == TALLY.encode():
-                await self._count(reader)
-                writer.close()
-                return
-            self._tasks.add(task)
-            self._share()
+        self._tasks.add(task)
+        self._share()
+        try:
             while line := await reader.readline():
                 self._answer(task, json.loads(line))
-        self._tasks.discard(task)
-        for cost in task.leases.values():
-            self._book.settle(cost, cost)
-        self._share()
-        writer.close()
+        finally:
+            self._tasks.discard(task)
+            for cost in task.leases.values():
+                self._book.settle(cost, cost)
+            self._share()
 
     async def _count(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
@@ -266,7 +276,7 @@ class Seat:
 
     async def _ask(self, number: int, cost: Spend, endpoint: str) -> dict[str, Any]:
         if self._listener.done():
-            raise _gone()
+            raise driver_gone()
         self._waiting[number] = asyncio.get_running_loop().create_future()
         self._tell(lease=number, cost=cost, endpoint=endpoint)
         return await self._waiting[number]
@@ -280,7 +290,7 @@ class Seat:
                 self._hear(json.loads(line))
         finally:
             for future in self._waiting.values():
-                future.set_exception(_gone())
+                future.set_exception(driver_gone())
 
     def _hear(self, message: dict[str, Any]) -> None:
         match message:
@@ -294,5 +304,6 @@ class Seat:
                 self._paused[endpoint] = max(self._paused.get(endpoint, 0.0), time.monotonic() + seconds)
 
 
-def _gone() -> ModelFailed:
+def driver_gone() -> ModelFailed:
+    """Return what a task raises when nobody answers at the governor's address any more."""
     return ModelFailed("the driver, which keeps the run's limits, is gone")

@@ -122,7 +122,7 @@ def is_one_machine(session: SparkSession) -> bool:
 
 
 def driver_addresses(session: SparkSession) -> tuple[str, str]:
-    """Return the address at which executors reach the driver, and the one that it listens on, say in a container."""
+    """Return the address at which executors reach the driver, and the one that it listens on: in Kubernetes another."""
     host = str(session.conf.get("spark.driver.host"))
     return host, str(session.conf.get("spark.driver.bindAddress", host))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from udfs.alt_text import only_visible
 
@@ -71,6 +72,16 @@ def decoded(answers: pa.Array | pa.ChunkedArray) -> Iterator[str | None]:
     """Yield the answers as text: one that is not UTF-8 must not fail the whole batch."""
     for answer in answers.cast(pa.large_binary()).to_pylist():
         yield None if answer is None else answer.decode(errors="replace")
+
+
+def why_unusable(answers: pa.RecordBatch, read: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Return ``reason`` and ``detail`` of each of ``answers``, null where what was ``read`` of it can be used.
+
+    Where the model failed there is no answer to read: its own reason stands. ``said`` is what the model said, where
+    there is a reason.
+    """
+    why = {name: pc.coalesce(answers[name], read[name]) for name in ("reason", "detail")}
+    return {**why, "said": pc.if_else(pc.is_valid(why["reason"]), answers["said"], None)}
 
 
 def check_answer(answer: str | None) -> str:

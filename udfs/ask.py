@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from lakehouse.answer_counter import AnswerCounter
 from lakehouse.governor import Address
 from lakehouse.journal import Journal, journal_files, open_journal, read_records
-from lakehouse.tally import Tally
 from lakehouse.under_way import left_open
 from udfs.models import Desk, Reply, Request, load
 from udfs.prompts import Prompt
@@ -83,11 +83,11 @@ def ask(batches: Iterable[pa.RecordBatch], question: Question) -> Iterator[pa.Re
         limits=question.limits,
     )
     try:
-        with Tally(question.limits) as tally:
+        with AnswerCounter(question.limits) as counter:
             for _ in load(question.model).describe(_unanswered(batches, found, rows), desk):
                 if rows.is_due:
-                    yield rows.take(tally)
-            yield rows.take(tally)
+                    yield rows.take(counter)
+            yield rows.take(counter)
     finally:
         journal.close()
 
@@ -148,11 +148,11 @@ class _Rows:
     def is_due(self) -> bool:
         return len(self._rows) >= _BATCH_ROWS or time.monotonic() - self._since >= _BATCH_SECONDS
 
-    def take(self, tally: Tally) -> pa.RecordBatch:
+    def take(self, counter: AnswerCounter) -> pa.RecordBatch:
         with self._lock:
             rows, self._rows, self._since = self._rows, [], time.monotonic()
         self.journal.keep()
-        tally.add(len(rows))
+        counter.add(len(rows))
         return _batch(rows)
 
 

@@ -3,13 +3,13 @@
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from udfs.blind_test import BlindTest, auc_of, blind_test
-from udfs.discrepancy import LENGTH_EDGES, TextEmbedder, discrepancy, lengths_in_words
+from udfs.discrepancy import LENGTH_EDGES, Sample, TextEmbedder, discrepancy
 from udfs.hardness import edit_distance, jaccard
 from udfs.ratings import MOST
 from udfs.words import one_text, words_of
@@ -20,7 +20,7 @@ KINDS: Final = ("alt_text", "long_positive", "short_positive", "long_negative", 
 RATED: Final = ("alt_text", "long_positive", "long_negative")
 """Kinds of text that a judge rates, as HQ-CLIP's figure 4 has them."""
 
-TYPED: Final = ("alt_text", "long_positive", "recap_short", "recap_long")
+COMPARED_WITH_PROMPTS: Final = ("alt_text", "long_positive", "recap_short", "recap_long")
 """Kinds of text that a text-to-image model learns from, and that are compared with the prompts that people type."""
 
 LENGTHS: Final = ("long", "short")
@@ -63,9 +63,9 @@ class Findings:
         return Findings((*self.metrics, *other.metrics), (*self.tallies, *other.tallies))
 
 
-def digest_of(rows: Sequence[Row]) -> str:
-    """Return SHA-256, in hex, over ids, answers and image policy: other texts or images make another audit."""
-    names = ("sample_id", "request_key", "recap_request_keys", "image_policy")
+def digest_of(rows: Sequence[Row], *more: str) -> str:
+    """Return SHA-256, in hex, over ids, answers, image policy and ``more``: other texts or images, another audit."""
+    names = ("sample_id", "request_key", "image_policy", *more)
     lines = sorted("\0".join(str(row[name]) for name in names) for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -149,15 +149,16 @@ def audit_prompts(rows: Sequence[Row], prompts: Sequence[str], embedder: TextEmb
     A kind that fewer than two of the ``rows`` have has no figures.
     """
     found = Findings((Metric("user_prompts", float(len(prompts)), len(prompts)),))
-    lengths = {"prompts": lengths_in_words(prompts)}
-    for kind in TYPED:
+    theirs = Sample.of(prompts, embedder)
+    lengths = {"prompts": theirs.lengths}
+    for kind in COMPARED_WITH_PROMPTS:
         texts = [row[kind] for row in rows if row[kind]]
         if len(texts) < 2:
             continue
-        lengths[kind] = lengths_in_words(texts)
-        one = discrepancy(texts, prompts, embedder)
-        names = ("length_distance", "vocabulary_overlap", "covered_words", "embedding_distance")
-        found += Findings(tuple(Metric(f"{name}_{kind}", getattr(one, name), len(texts)) for name in names))
+        ours = Sample.of(texts, embedder)
+        lengths[kind] = ours.lengths
+        figures = asdict(discrepancy(ours, theirs))
+        found += Findings(tuple(Metric(f"{name}_{kind}", value, len(texts)) for name, value in figures.items()))
     return found + Findings((), _counted("words", lengths, LENGTH_EDGES))
 
 

@@ -4,7 +4,6 @@ RECAP holds that alt-text differs from prompts, in length and in kind, and that 
 """
 
 import itertools
-import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -15,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lakehouse.errors import BadInput
+from udfs.words import words_of
 
 Vectors = npt.NDArray[np.float64]
 
 LENGTH_EDGES: Final = (0, 5, 10, 15, 20, 30, 40, 60, 100)
 """Where the bins of a histogram of lengths begin, in words; the last one has no end."""
-
-_WORD = re.compile(r"\w+")
 
 
 class TextEmbedder(Protocol):
@@ -53,7 +51,7 @@ class HashedNgrams:
         """Return the vectors; a text without a word is all zeros."""
         vectors = np.zeros((len(texts), self.places))
         for row, text in zip(vectors, texts, strict=True):
-            words = _words(text)
+            words = words_of(text)
             for gram in (*words, *map(" ".join, itertools.pairwise(words))):
                 digest = zlib.crc32(gram.encode(errors="surrogatepass"))
                 # A sign from the hash as well: what falls into one place by chance cancels out on average.
@@ -64,12 +62,28 @@ class HashedNgrams:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Texts with what is compared of them, each made once."""
+
+    lengths: Sequence[int]
+    """Of each text, in words."""
+    words: Counter[str]
+    vectors: Vectors
+    """One a text."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str], embedder: TextEmbedder) -> "Sample":
+        """Return the sample that ``texts`` are; raise BadInput for fewer than two, which have no spread."""
+        if len(texts) < 2:
+            raise BadInput(f"cannot compare {len(texts)} texts: expected two or more")
+        words = [words_of(text) for text in texts]
+        return cls([*map(len, words)], Counter(itertools.chain.from_iterable(words)), embedder.embed(texts))
+
+
+@dataclass(frozen=True)
 class Discrepancy:
     """How texts differ from prompts."""
 
-    text_lengths: tuple[float, ...]
-    """Share of the texts in each bin of ``LENGTH_EDGES``."""
-    prompt_lengths: tuple[float, ...]
     length_distance: float
     """Words by which lengths would have to be moved on average to be those of the prompts; 0 if they are alike."""
     vocabulary_overlap: float
@@ -78,38 +92,20 @@ class Discrepancy:
     """Words of the prompts, each time that they are used, that some text uses too: 0 to 1."""
     embedding_distance: float
     """Squared maximum mean discrepancy, unbiased: about 0 for two samples of one kind, and may be below."""
-    embedder: str
 
 
-def discrepancy(texts: Sequence[str], prompts: Sequence[str], embedder: TextEmbedder = HashedNgrams()) -> Discrepancy:
-    """Return how ``texts`` differ from ``prompts``; raise BadInput for fewer than two of either.
+def discrepancy(texts: Sample, prompts: Sample) -> Discrepancy:
+    """Return how ``texts`` differ from ``prompts``, both by one embedder.
 
-    All of it is held in memory, and the embedding's part grows with the square: take samples of a few thousand.
+    The embedding's part grows with the square of their number: take samples of a few thousand.
     """
-    if min(len(texts), len(prompts)) < 2:
-        raise BadInput(f"cannot compare {len(texts)} texts with {len(prompts)} prompts: expected two of each or more")
-    text_lengths, prompt_lengths = lengths_in_words(texts), lengths_in_words(prompts)
-    overlap, covered = vocabulary_overlap(texts, prompts)
+    overlap, covered = vocabulary_overlap(texts.words, prompts.words)
     return Discrepancy(
-        text_lengths=length_shares(text_lengths),
-        prompt_lengths=length_shares(prompt_lengths),
-        length_distance=earth_movers_distance(text_lengths, prompt_lengths),
+        length_distance=earth_movers_distance(texts.lengths, prompts.lengths),
         vocabulary_overlap=overlap,
         covered_words=covered,
-        embedding_distance=mean_discrepancy(embedder.embed(texts), embedder.embed(prompts)),
-        embedder=embedder.name,
+        embedding_distance=mean_discrepancy(texts.vectors, prompts.vectors),
     )
-
-
-def length_shares(lengths: Sequence[int]) -> tuple[float, ...]:
-    """Return which share of ``lengths`` is in each bin of ``LENGTH_EDGES``.
-
-    >>> length_shares([3, 5, 7, 200])
-    (0.25, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25)
-    """
-    bins = np.searchsorted(LENGTH_EDGES, lengths, side="right") - 1
-    counts = np.bincount(bins, minlength=len(LENGTH_EDGES))
-    return tuple((counts / len(lengths)).tolist())
 
 
 def earth_movers_distance(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -123,18 +119,16 @@ def earth_movers_distance(ours: Sequence[float], theirs: Sequence[float]) -> flo
     return float(np.sum(np.abs(below[0] - below[1]) * np.diff(steps)))
 
 
-def vocabulary_overlap(texts: Sequence[str], prompts: Sequence[str]) -> tuple[float, float]:
-    """Return which share of all words both use, and which share of the words in ``prompts`` some text uses.
+def vocabulary_overlap(ours: Counter[str], theirs: Counter[str]) -> tuple[float, float]:
+    """Return which share of all words both use, and which share of the words in ``theirs`` is among ``ours``.
 
-    Both are 0 where there is no word. Case does not matter.
+    Both are 0 where there is no word.
 
-    >>> vocabulary_overlap(["A red duck"], ["a duck", "a swan"])
+    >>> vocabulary_overlap(Counter(["a", "red", "duck"]), Counter(["a", "duck", "a", "swan"]))
     (0.5, 0.75)
     """
-    ours = {word for text in texts for word in _words(text)}
-    used = Counter(word for prompt in prompts for word in _words(prompt))
-    known = sum(count for word, count in used.items() if word in ours)
-    return len(ours & used.keys()) / max(1, len(ours | used.keys())), known / max(1, used.total())
+    known = sum(count for word, count in theirs.items() if word in ours)
+    return len(ours.keys() & theirs.keys()) / max(1, len(ours.keys() | theirs.keys())), known / max(1, theirs.total())
 
 
 def mean_discrepancy(ours: Vectors, theirs: Vectors) -> float:
@@ -157,16 +151,3 @@ def _mean_of_others(kernel: Vectors) -> float:
     """Return the mean without the diagonal: a vector's likeness to itself says nothing."""
     count = len(kernel)
     return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
-
-
-def lengths_in_words(texts: Sequence[str]) -> list[int]:
-    """Return how many words each text has.
-
-    >>> lengths_in_words(["A red duck", ""])
-    [3, 0]
-    """
-    return [len(_words(text)) for text in texts]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())

@@ -23,7 +23,7 @@ from tests.chat import serving
 from tests.jobs.pictures import THINGS
 from tests.lakehouse.stream.lakes import jpeg, sample_id
 from tests.udfs.clip.tiny import TINY
-from udfs.audit import KINDS, RATED, TYPED
+from udfs.audit import COMPARED_WITH_PROMPTS, KINDS, RATED
 from udfs.report.queries import QUERIES
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -143,7 +143,7 @@ def test_texts_are_compared_with_what_people_type(lake: Lake, tmp_path: Path) ->
     typed = tmp_path / "typed.txt"
     typed.write_text("\n".join(["my kite", "", "a boat at the beach", "my boat"]))
     config = audit_captions.Config(lake=lake.root, rows=80, user_prompts=str(typed))
-    assert audit_captions.JOB.run(lake, config)["metrics_of_prompts"] == 1 + 4 * len(TYPED)
+    assert audit_captions.JOB.run(lake, config)["metrics_of_prompts"] == 1 + 4 * len(COMPARED_WITH_PROMPTS)
     assert audit_captions.JOB.run(lake, config) == {}
     metrics = {row.metric: row.value for row in lake.read(EVALUATIONS).where("dataset LIKE '%/prompts/%'").collect()}
     assert metrics["user_prompts"] == 3
@@ -158,6 +158,7 @@ def test_texts_are_compared_with_what_people_type(lake: Lake, tmp_path: Path) ->
     ("flags", "message"),
     [
         ({"budget_usd": 1.0}, "^--budget-usd has no meaning without --judge"),
+        ({"judged": 50}, "^--judged has no meaning without --judge"),
         ({"dry_run": True}, "^--dry-run has no meaning without --judge"),
         ({"user_prompts": "nothing.txt"}, "^cannot read the prompts in 'nothing.txt': No such file"),
     ],

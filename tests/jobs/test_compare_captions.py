@@ -176,7 +176,7 @@ def test_no_text_stands_beside_another_samples(story: Story) -> None:
 @pytest.mark.slow
 def test_who_is_promoted_is_published_when_all_is_described(story: Story) -> None:
     assert story.counts["promoted"] == story.counts["promoted back"] == {"promoted": 1}
-    assert f"was not asked about {SAMPLE_COUNT} of {SAMPLE_COUNT} samples: run describe_images --model" in story.refusal
+    assert f"has not answered on {SAMPLE_COUNT} of {SAMPLE_COUNT} samples: run describe_images --model" in story.refusal
     assert story.second in story.refusal
     published = {"rows": SAMPLE_COUNT, "published": SAMPLE_COUNT, "rejected": 0}
     assert story.counts["second"] == published | {"published": SAMPLE_COUNT - REFUSED, "withdrawn": REFUSED}

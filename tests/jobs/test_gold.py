@@ -117,7 +117,9 @@ def test_recaptions_are_published_where_they_are_asked_for(
     recaption_images.JOB.run(lake, recaption_images.Config(lake=lake.root))
     missing = lake.read(RECAPTIONS).orderBy("sample_id").limit(1).localCheckpoint()
     lake.remove(RECAPTIONS, missing.select("sample_id"), key="sample_id")
-    with pytest.raises(JoinAuditFailed, match=rf"about 1 of {rows} samples: run recaption_images --model rules:// "):
+    with pytest.raises(
+        JoinAuditFailed, match=rf"answered on 1 of {rows} samples: run recaption_images --model rules:// "
+    ):
         publish("rules://")
     assert lake.read(CAPTIONS).where("recap_model IS NOT NULL").isEmpty()
     lake.append(RECAPTIONS, missing.drop("run_id"))

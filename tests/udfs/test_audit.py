@@ -17,7 +17,7 @@ def row_of(number: int, **changes: object) -> dict[str, Any]:
     texts = {"long_positive": "A red kite flies.", "long_negative": "A blue kite flies."}
     tags = {"short_positive": ["kite", "red"], "short_negative": ["boat", "blue", "sea"]}
     made = {"sample_id": f"{number}", "request_key": f"key {number}", "image_policy": "jpeg-crop-256"}
-    return {**made, **texts, **tags, "recap_request_keys": None, **changes}
+    return {**made, **texts, **tags, **changes}
 
 
 def values_of(found: Findings) -> dict[str, float]:

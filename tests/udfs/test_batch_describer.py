@@ -105,7 +105,7 @@ def test_a_batch_that_ends_early_keeps_what_was_answered(
 
 
 def test_a_batch_that_was_turned_down_says_why(server: BatchServer, model: str, tmp_path: Path) -> None:
-    server.ends_as = "failed"
+    server.ends_as, server.fails_with = "failed", "invalid_json_line"
     rows = asked(model, tmp_path, ROWS)
     said = {(row["status"], row["reason"], row["detail"]) for row in rows.values()}
     assert said == {("missed", "left_out", "the batch is failed: too many")}
@@ -116,9 +116,44 @@ def test_a_full_queue_is_waited_for(server: BatchServer, model: str, tmp_path: P
     server.queue, server.delay = 2, 0.3
     assert statuses(asked(f"{model}&file_lines=1", tmp_path, ROWS)) == ["answered"] * 5
     ends = [batch["status"] for batch in server.batches.values()]
-    assert ends.count("failed") >= 3
+    assert (ends.count("completed"), ends.count("failed") >= 3) == (5, True)
     assert set(server.worked_on.values()) == {1}
     assert len(server.files) == 5 + 5, "what could not be begun was not uploaded again"
+
+
+def test_a_queue_that_another_task_fills_is_waited_for(server: BatchServer, model: str, tmp_path: Path) -> None:
+    server.queue, server.delay = 3, 0.5
+    with ThreadPoolExecutor(2) as tasks:
+        parts = [range(3), range(3, 5)]
+        found = tasks.map(lambda part: asked(model, tmp_path / str(part.start), part), parts)
+        rows = {key: row for part in found for key, row in part.items()}
+    assert statuses(rows) == ["answered"] * 5
+    assert "failed" in {batch["status"] for batch in server.batches.values()}
+
+
+def test_a_batch_that_alone_is_over_the_limit_says_what_helps(server: BatchServer, model: str, tmp_path: Path) -> None:
+    server.queue = 4
+    details = {row["detail"] for row in asked(model, tmp_path, ROWS).values()}
+    assert details == {
+        "the batch is failed: too many: it alone is more than may wait, file_lines=N in the URI makes smaller ones"
+    }
+    assert len(server.batches) == 2
+
+
+def test_what_met_a_full_queue_before_a_kill_is_asked_in_the_next_run(
+    server: BatchServer, model: str, tmp_path: Path
+) -> None:
+    server.queue, server.delay = 2, 0.2
+    server.before = lambda step: refusal(401, "gone") if step == "retrieve" and _has_failed(server) else None
+    with pytest.raises(ModelFailed, match="gone"):
+        asked(f"{model}&file_lines=1", tmp_path, ROWS)
+    server.before = lambda step: None
+    assert statuses(asked(f"{model}&file_lines=1", tmp_path, ROWS)) == ["answered"] * 5
+    assert set(server.worked_on.values()) == {1}
+
+
+def _has_failed(server: BatchServer) -> bool:
+    return any(batch["status"] == "failed" for batch in server.batches.values())
 
 
 def test_nothing_is_left_at_the_server(server: BatchServer, model: str, tmp_path: Path) -> None:
@@ -126,6 +161,22 @@ def test_nothing_is_left_at_the_server(server: BatchServer, model: str, tmp_path
     asked(f"{model}&file_lines=2", tmp_path, ROWS)
     assert len(server.files) == 3 + 3 + 1
     assert server.deleted == server.files.keys()
+
+
+def test_what_does_not_add_up_stays_at_the_server(server: BatchServer, model: str, tmp_path: Path) -> None:
+    server.drops = {KEYS[1]}
+    asked(model, tmp_path, ROWS)
+    assert not server.deleted
+
+
+@pytest.mark.parametrize("said", [web.Response(content_type="application/json"), web.Response(status=500)])
+def test_a_file_that_cannot_be_deleted_does_no_harm(
+    server: BatchServer, model: str, tmp_path: Path, said: web.Response
+) -> None:
+    server.before = lambda step: (
+        web.Response(status=said.status, content_type=said.content_type) if step == "delete" else None
+    )
+    assert statuses(asked(model, tmp_path, ROWS)) == ["answered"] * 5
 
 
 def test_a_batch_that_takes_too_long_is_cancelled(server: BatchServer, model: str, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from lakehouse.errors import ModelFailed
 from tests.jobs.pictures import picture
 from udfs.ask import Question, ask
 from udfs.devices import pick_device, pick_dtype, visible_place
-from udfs.hf.engine import engine_on
+from udfs.hf import engine
+from udfs.hf.engine import engine_on, leave_gpu
 from udfs.hf.settings import read_settings
 from udfs.models import Desk, Reply, Request, load
 from udfs.reasons import REASONS
@@ -149,8 +150,7 @@ def test_an_image_that_is_too_much_for_the_memory_fails_alone(
     long = _request(5, alt_text="a red bird " * 30)
     _watch_sizes(monkeypatch, most_tokens=100)
     replies = _said(_replies(_uri(folder, batch_size=4), [*REQUESTS[:5], long, *REQUESTS[6:]]))
-    failed = replies.pop("k5")
-    assert (failed.reason, failed.status) == ("out_of_memory", "missed")
+    assert replies.pop("k5").reason == "out_of_memory"
     assert replies == {key: reply for key, reply in alone.items() if key != "k5"}
 
 
@@ -218,6 +218,25 @@ def test_a_folder_that_was_trained_on_is_loaded_anew(folder: Path, tmp_path: Pat
     first = engine_on("cpu", settings)
     write_llava(copy, seed=1)
     assert engine_on("cpu", settings) is not first
+
+
+def test_a_gpu_is_left_behind_and_memory_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_settings(_uri(folder).removeprefix("hf://"))
+    first = engine_on("cpu", settings)
+    leave_gpu()
+    assert engine_on("cpu", settings) is first
+    (key,) = engine._kept
+    monkeypatch.setattr(engine, "_kept", {(*key[:4], "cuda:0", key[5]): first})
+    leave_gpu()
+    assert engine._kept == {}
+
+
+@pytest.mark.parametrize(("gpus", "device", "tasks"), [(2, "auto", 2), (0, "auto", None), (2, "cpu", None)])
+def test_as_many_tasks_ask_as_there_are_gpus(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, device: str, tasks: int | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert load(_uri(folder, device=device)).most_tasks == tasks
 
 
 def test_automatic_settings_fit_the_device() -> None:

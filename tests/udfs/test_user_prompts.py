@@ -5,18 +5,23 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import BadInput
-from udfs.user_prompts import MOST, read_user_prompts
+from udfs.user_prompts import MOST_PROMPTS, read_user_prompts
 
 
-def test_a_file_gives_the_same_prompts_in_whatever_order(tmp_path: Path) -> None:
-    lines = [f"a photo of {number} ducks" for number in range(MOST + 500)]
-    for name, own in (("a", lines), ("b", lines[::-1])):
-        (tmp_path / name).write_text("\n\n".join(f" {line} " for line in own))
-    first = read_user_prompts(str(tmp_path / "a"))
-    assert first == read_user_prompts(str(tmp_path / "b"))
-    assert len(set(first)) == MOST
+def test_a_random_few_are_drawn_of_many_always_the_same(tmp_path: Path) -> None:
+    lines = [f"a photo of {number} ducks" for number in range(MOST_PROMPTS + 500)]
+    (tmp_path / "file").write_text("\n\n".join(f" {line} " for line in lines))
+    first = read_user_prompts(str(tmp_path / "file"))
+    assert first == read_user_prompts(str(tmp_path / "file"))
+    assert len(set(first)) == MOST_PROMPTS
     assert set(first) < set(lines)
-    assert not set(first) <= set(lines[:MOST])
+    assert not set(first) <= set(lines[:MOST_PROMPTS])
+
+
+def test_what_was_typed_often_is_drawn_often(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a duck\n" * 3000 + "a swan\n" * 1000)
+    drawn = read_user_prompts(str(tmp_path / "file"))
+    assert 0.7 < drawn.count("a duck") / len(drawn) < 0.8
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +13,7 @@ from lakehouse.errors import BudgetReached, ModelFailed
 from lakehouse.limits import NOTHING, Spend
 from udfs.batch.outcomes import Outcomes, fields_of
 from udfs.batch.request_file import RequestFile, line_of
-from udfs.batch.server import BatchServer
+from udfs.batch.server import BatchServer, met_full_queue
 from udfs.batch.settings import BatchSettings
 from udfs.chat.body import BodyMaker
 from udfs.chat.costs import came_to, most_of_one
@@ -48,20 +48,17 @@ class _Waiting:
 class _Submission:
     """A batch, with those of its requests that this task is to answer."""
 
+    number: str
+    """Ours: the batch carries it, and so does one that is made again of the same file."""
     batch: str
     url: str
     waiting: dict[str, _Waiting] = field(default_factory=dict)
     is_begun: bool = False
     """Whether an earlier run submitted it: other tasks of this one may have a share in it."""
     is_cancelled: bool = False
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A batch that the server had no room for in its queue, to be submitted again from the file that it has."""
-
-    file: str
-    waiting: dict[str, _Waiting]
+    is_again: bool = False
+    """Whether the batch is not the first that was made of the file."""
+    since: float = field(default_factory=time.time)
 
 
 class Asker:
@@ -74,7 +71,7 @@ class Asker:
         self._file = self._new_file()
         self._waiting: dict[str, _Waiting] = {}
         self._open: list[_Submission] = []
-        self._held: list[_Held] = []
+        self._held: list[_Submission] = []
         self._pause, self._noted_at = min(_FIRST_PAUSE, settings.poll), time.monotonic()
 
     def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
@@ -100,11 +97,13 @@ class Asker:
         """Return what an earlier run submitted, by request key: what was noted, but never became a batch, is not."""
         begun = {}
         for note in self._desk.submitted:
-            url, batch = note["url"], note.get("batch")
-            if batch is None and url == self._server.url:
-                batch = self._server.find(note["submission"], since=note["at"])
-            if batch is not None or url != self._server.url:
-                begun.update(dict.fromkeys(note["keys"], _Submission(batch or "", url, is_begun=True)))
+            number, url, batch = note["submission"], note["url"], note.get("batch")
+            if url == self._server.url and (batch is None or met_full_queue(self._server.batch(batch))):
+                # One that was made again, the last thing before the run died.
+                batch = self._server.find(number, since=note["at"])
+                if batch is None or met_full_queue(self._server.batch(batch)):
+                    continue
+            begun.update(dict.fromkeys(note["keys"], _Submission(number, batch or "", url, is_begun=True)))
         return begun
 
     def _wait_for(self, request: Request, submission: _Submission) -> None:
@@ -145,19 +144,29 @@ class Asker:
         """Make a batch of the file: noted before, so that it is found again wherever this ends."""
         if not self._waiting:
             return
-        self._create(self._server.upload(self._file.file), self._waiting)
+        number = secrets.token_hex(16)
+        file = self._server.upload(self._file.file)
+        self._note(number, at=time.time(), url=self._server.url, keys=list(self._waiting))
+        batch = self._server.create(file, number)
+        self._note(number, batch=batch, input_file=file)
+        self._open.append(_Submission(number, batch, self._server.url, self._waiting))
         self._file.close()
         self._file, self._waiting = self._new_file(), {}
 
-    def _create(self, file: str, waiting: dict[str, _Waiting]) -> None:
-        submission = secrets.token_hex(16)
-        self._note(submission, at=time.time(), url=self._server.url, keys=list(waiting))
-        batch = self._server.create(file, submission)
-        self._note(submission, batch=batch, input_file=file)
-        self._open.append(_Submission(batch, self._server.url, waiting))
+    def _submit_again(self, held: _Submission) -> None:
+        """Make a batch of the file of one that met a full queue, under the same number."""
+        before = self._server.batch(held.batch)
+        if before is None:
+            self._open.append(held)  # which will say so
+            return
+        held.is_again = True
+        self._note(held.number, at=time.time())
+        held.batch = self._server.create(before.input_file_id, held.number, unlike=held.batch)
+        self._note(held.number, batch=held.batch)
+        self._open.append(held)
 
-    def _note(self, submission: str, **fields: Any) -> None:
-        self._desk.note({"kind": "submission", "submission": submission, **fields})
+    def _note(self, number: str, **fields: Any) -> None:
+        self._desk.note({"kind": "submission", "submission": number, **fields})
         self._desk.keep()
 
     def _new_file(self) -> RequestFile:
@@ -166,29 +175,36 @@ class Asker:
     def _collect_all(self, begun: Iterable[_Submission]) -> Iterator[Answer]:
         # Not before: until all requests are known, it is not known which of a batch's answers are this task's.
         self._open += {id(submission): submission for submission in begun if submission.waiting}.values()
-        while self._open:
+        while self._open or self._held:
             yield from self._collect()
 
     def _collect(self) -> Iterator[Answer]:
-        """Look at every batch once, and yield the answers of those that are at their end; pause where none is."""
-        before = len(self._open)
+        """Look at every batch once, and yield the answers of those that are at their end; pause where none is.
+
+        Then there may be room in the queue for one of those that had met a full one.
+        """
+        answered = 0
         for submission in tuple(self._open):
             batch = self._server.batch(submission.batch)
             if batch is None or batch.status in _ENDED:
                 self._open.remove(submission)
                 yield from self._end(submission, batch)
+                answered += submission not in self._held
             else:
                 self._hold_to_deadline(submission, batch)
-        if before and len(self._open) < before:
+        if answered:
             self._pause = min(_FIRST_PAUSE, self._settings.poll)
         else:
             self._wait()
+        if self._held and (answered or not self._open):
+            self._submit_again(self._held.pop(0))
 
     def _wait(self) -> None:
         if time.monotonic() - self._noted_at >= _NOTE_SECONDS:
             self._noted_at = time.monotonic()
-            waiting = sum(len(submission.waiting) for submission in self._open)
-            print(f"note: {waiting:,} requests wait in {len(self._open):,} batches", file=sys.stderr, flush=True)
+            submitted = (*self._open, *self._held)
+            waiting = sum(len(submission.waiting) for submission in submitted)
+            print(f"note: {waiting:,} requests wait in {len(submitted):,} batches", file=sys.stderr, flush=True)
         time.sleep(self._pause)
         self._pause = min(self._settings.poll, 1.5 * self._pause)
 
@@ -204,29 +220,27 @@ class Asker:
             raise ModelFailed(f"batch {batch.id} is {batch.status} after {hours:.1f} h: run again to wait on for it")
 
     def _end(self, submission: _Submission, batch: "Batch | None") -> Iterator[Answer]:
-        """Yield what came of a batch at its end; one that others had left no room for waits until one of them ends."""
-        if self._open and batch is not None and _met_full_queue(batch) and not submission.is_begun:
-            self._held.append(_Held(batch.input_file_id, submission.waiting))
+        """Yield what came of a batch at its end; one that others left no room for waits until there is some."""
+        if met_full_queue(batch) and self._may_be_begun_later(submission):
+            self._held.append(submission)
             return
-        yield from self._answers(submission, batch)
-        if batch is not None:
-            # Another task may have its answers in what an earlier run submitted.
-            self._clear(
-                batch.input_file_id, *(() if submission.is_begun else (batch.output_file_id, batch.error_file_id))
-            )
-        if self._held:
-            held = self._held.pop(0)
-            self._create(held.file, held.waiting)
-
-    def _clear(self, *files: str | None) -> None:
-        """Have the server let go of ``files``, once what they said is kept: an account's space is limited."""
-        self._desk.keep()
-        for file in files:
-            if file is not None:
+        is_whole = yield from self._answers(submission, batch)
+        # Another task may have its answers in what an earlier run submitted.
+        if is_whole and batch is not None and not submission.is_begun:
+            self._desk.keep()
+            for file in filter(None, (batch.input_file_id, batch.output_file_id, batch.error_file_id)):
                 self._server.delete(file)
 
-    def _answers(self, submission: _Submission, batch: "Batch | None") -> Iterator[Answer]:
-        """Yield what came of each request in a batch at its end; raise ModelFailed where going on is of no use."""
+    def _may_be_begun_later(self, submission: _Submission) -> bool:
+        is_late = (time.time() - submission.since) / 3600 > self._settings.deadline
+        # Alone in the queue, and turned down all the same: it is too large for it.
+        return not is_late and not submission.is_begun and (not submission.is_again or self._server.is_at_work())
+
+    def _answers(self, submission: _Submission, batch: "Batch | None") -> Generator[Answer, None, bool]:
+        """Yield what came of each request in a batch at its end; raise ModelFailed where going on is of no use.
+
+        Returns whether there was one line on each request, and none on anything else.
+        """
         outcomes, useless = Outcomes(self._lines(batch), submission.waiting), None
         seconds = (batch.completed_at or time.time()) - batch.created_at if batch is not None else 0.0
         for key, verdict in chain(outcomes, outcomes.left(_why(batch))):
@@ -240,6 +254,7 @@ class Asker:
         if useless is not None:
             self._seat.report_fatal(useless)
             raise ModelFailed(useless)
+        return outcomes.is_whole
 
     def _lines(self, batch: "Batch | None") -> Iterator[bytes]:
         for file in (batch.output_file_id, batch.error_file_id) if batch is not None else ():
@@ -257,12 +272,6 @@ class Asker:
         return request, reply
 
 
-def _met_full_queue(batch: "Batch") -> bool:
-    """Say whether nothing of the batch was begun, because all that waits would have been over the account's limit."""
-    errors = (batch.errors and batch.errors.data) or []
-    return batch.status == "failed" and any(error.code == "token_limit_exceeded" for error in errors)
-
-
 def _why(batch: "Batch | None") -> Busy:
     """Return what is to be said of requests that a batch has no line for; in one that is complete they may be paid."""
     if batch is None:
@@ -270,6 +279,8 @@ def _why(batch: "Batch | None") -> Busy:
     errors = (batch.errors and batch.errors.data) or []
     said = "; ".join(error.message for error in errors[:3] if error.message)
     detail = f"the batch is {batch.status}" + (f": {said}" if said else "")
+    if met_full_queue(batch):
+        detail += ": it alone is more than may wait, file_lines=N in the URI makes smaller ones"
     return Busy(reason="left_out", detail=detail, is_sent=batch.status == "completed")
 
 

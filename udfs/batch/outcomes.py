@@ -40,6 +40,11 @@ class Outcomes:
                 self._met.add(outcome.key)
                 yield outcome
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether, once all lines are read, there was one on each key and none on anything else."""
+        return len(self._met) == len(self.keys) and not self.passed_over
+
     def left(self, verdict: Verdict) -> Iterator[Outcome]:
         """Yield ``verdict`` for each key that no line was about, once all lines are read."""
         return (Outcome(key, verdict) for key in self.keys if key not in self._met)

@@ -1,8 +1,10 @@
 """A server with OpenAI's Batch API, through the official client: files up, batches, files down."""
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final, Self, TypeVar
 
 from lakehouse.errors import MissingPart, ModelFailed
@@ -19,6 +21,9 @@ _TRIES: Final = 10
 """Times that a call is made to a server that does not answer: with the pauses between them, some five minutes."""
 _LISTED_WITHIN: Final = 10.0
 """Seconds after which a batch that was created is surely listed."""
+
+_LOOKED_AT: Final = 100
+_AT_WORK: Final = {"validating", "in_progress", "finalizing", "cancelling"}
 
 T = TypeVar("T")
 
@@ -63,15 +68,20 @@ class BatchServer:
 
         return self._call(send)
 
-    def create(self, file: str, submission: str) -> str:
-        """Return the id of the batch that was made of ``file``: one, also where the answer to its making is lost."""
+    def create(self, file: str, submission: str, *, unlike: str = "") -> str:
+        """Return the id of the batch that was made of ``file``: one, also where the answer to its making is lost.
+
+        ``unlike`` is the id of one that was made for ``submission`` before, of which nothing was begun.
+        """
         began, tries = time.time(), 0
 
         def make() -> str:
             nonlocal tries
             tries += 1
             made = self.find(submission, since=began) if tries > 1 else None
-            return made or _id(
+            if made not in (None, unlike):
+                return str(made)
+            return _id(
                 self._client.batches.create(
                     input_file_id=file, endpoint=URL, completion_window="24h", metadata={"submission": submission}
                 )
@@ -110,6 +120,11 @@ class BatchServer:
 
         return self._call(lambda: self._unless_gone(look))
 
+    def is_at_work(self) -> bool:
+        """Say whether any batch of the account is under way, whoever has submitted it, among the newest hundred."""
+        newest = self._call(lambda: list(itertools.islice(self._batches(), _LOOKED_AT)))
+        return any(batch.status in _AT_WORK for batch in newest)
+
     def cancel(self, number: str) -> None:
         """Have the server begin nothing more of a batch; one that is at its end is left as it is."""
         try:
@@ -119,10 +134,8 @@ class BatchServer:
 
     def delete(self, file: str) -> None:
         """Have the server let go of a file; one that stays does no harm."""
-        try:
-            self._client.files.delete(file)
-        except (self._refused, *self._unanswered):
-            return
+        with suppress(self._refused, *self._unanswered, ValueError):
+            self._client.with_options(timeout=30).files.delete(file)
 
     def lines(self, file: str | None) -> Iterator[bytes]:
         """Yield the lines of a file at the server, longer ones cut at MAX_REPLY; none where there is no such file."""
@@ -182,3 +195,9 @@ def _id(made: object) -> str:
     if not isinstance(number, str):
         raise ValueError("no id")
     return number
+
+
+def met_full_queue(batch: "Batch | None") -> bool:
+    """Say whether nothing of the batch was begun, as more tokens would have waited than the account may have."""
+    errors = (batch.errors and batch.errors.data) or [] if batch is not None else []
+    return batch is not None and batch.status == "failed" and any(one.code == "token_limit_exceeded" for one in errors)

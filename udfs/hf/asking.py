@@ -118,8 +118,7 @@ class Asker:
             for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
                 yield from self._answer(half, None)
         elif isinstance(found, _Failure):
-            row = _asked(rows[0], seconds)
-            yield row.request, _reply(row, reason=found.reason, detail=found.detail, is_missed=found.is_missed)
+            yield rows[0].request, _reply(_asked(rows[0], seconds), reason=found.reason, detail=found.detail)
         else:
             for row, written in zip(rows, found, strict=True):
                 yield from self._judge(_asked(row, seconds, written), written)
@@ -129,9 +128,7 @@ class Asker:
             inputs = self._engine.encode([row.told for row in rows]) if inputs is None else inputs
             return self._engine.write(inputs, max_new_tokens=self._settings.max_new_tokens)
         except torch.OutOfMemoryError as error:
-            # Another process may have taken what is missing: a later run finds out.
-            detail = f"{_said(error)} (fewer --tasks leave it more)"
-            failure = _Failure("out_of_memory", detail, is_missed=True)
+            failure = _Failure("out_of_memory", _said(error))
         except Exception as error:  # a processor's and a model's errors are of any class
             if "CUDA error" in str(error):  # every call after it fails too, whatever the row
                 raise ModelFailed(f"the GPU failed in the middle of a batch: {_said(error)}") from error
@@ -160,7 +157,6 @@ class _Failure:
 
     reason: str
     detail: str
-    is_missed: bool = False
 
 
 def _asked(row: _Row, seconds: float, written: Written | None = None) -> _Row:
@@ -173,7 +169,7 @@ def _asked(row: _Row, seconds: float, written: Written | None = None) -> _Row:
     )
 
 
-def _reply(row: _Row, **fields: str | bool) -> Reply:
+def _reply(row: _Row, **fields: str) -> Reply:
     counted = {"input_tokens": row.input_tokens or None, "output_tokens": row.output_tokens or None}
     return Reply(**fields, **counted, seconds=row.seconds, attempts=row.attempts)  # type: ignore[arg-type]
 

@@ -143,6 +143,12 @@ def engine_on(device: str, settings: HfSettings) -> Engine:
     return _kept[key]
 
 
+def leave_gpu() -> None:
+    """Let go of a model on a GPU: Spark keeps processes that have nothing to do, and may give the GPU to another."""
+    if any(device.startswith("cuda") for *_, device, _ in _kept):
+        _let_go()
+
+
 def _let_go() -> None:
     # What stays on a GPU that this process no longer has would be missing to the process that has it now.
     _kept.clear()

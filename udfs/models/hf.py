@@ -3,16 +3,12 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from lakehouse.limits import Spend
 from udfs.hf.settings import HfSettings
 from udfs.hf.weights import check_weights, require_transformers, revision_of
 from udfs.models import Desk, Reply, Request
 from udfs.tasks import Task
-
-if TYPE_CHECKING:
-    from udfs.hf.asking import Asker
 
 
 class HfDescriber:
@@ -51,11 +47,14 @@ class HfDescriber:
         waiting = iter(requests)
         first = next(waiting, None)
         if first is not None:  # a task without rows must not load gigabytes
-            yield from self._asker(desk).replies(chain((first,), waiting))
+            yield from self._replies(chain((first,), waiting), desk)
 
-    def _asker(self, desk: Desk) -> "Asker":
+    def _replies(self, requests: Iterator[Request], desk: Desk) -> Iterator[tuple[Request, Reply]]:
         require_transformers()
         from udfs.hf.asking import Asker
-        from udfs.hf.engine import engine_for
+        from udfs.hf.engine import engine_for, leave_gpu
 
-        return Asker(engine_for(self.settings), self.settings, desk)
+        try:
+            yield from Asker(engine_for(self.settings), self.settings, desk).replies(requests)
+        finally:
+            leave_gpu()

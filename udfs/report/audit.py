@@ -36,7 +36,7 @@ KINDS: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 """Kind of text -> its name, and the similarity and rating that HQ-CLIP prints (figure 4: OpenAI's CLIP, GPT-4o)."""
 
-TYPED: Final[Mapping[str, str]] = {
+COMPARED_WITH_PROMPTS: Final[Mapping[str, str]] = {
     "alt_text": "Alt-text",
     "long_positive": "Long positive",
     "recap_short": "RECAP, short",
@@ -53,7 +53,7 @@ PROMPTS: Final[Mapping[str, tuple[str, int]]] = {
 """Metric without its kind of text -> its name, and the digits it is shown with."""
 
 _HISTOGRAMS: Final = {"jaccard_long": "Long: words in common", "jaccard_short": "Short: words in common"}
-_DATASETS: Final = 4
+_DATASETS: Final = 12
 _PHRASES: Final = 12
 _TICKS: Final = 6
 
@@ -193,11 +193,11 @@ def _prompts(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequenc
         "are apart, the less it does what it is told."
     )
     heads = [head("Text"), *(head(title, number=True) for title, _ in PROMPTS.values())]
-    kinds = [kind for kind in TYPED if f"length_distance_{kind}" in values]
+    kinds = [kind for kind in COMPARED_WITH_PROMPTS if f"length_distance_{kind}" in values]
     rows = [
         tag(
             "tr",
-            row_head(TYPED[kind]),
+            row_head(COMPARED_WITH_PROMPTS[kind]),
             *(number_cell(f"{values[f'{one}_{kind}']['value']:.{digits}f}") for one, (_, digits) in PROMPTS.items()),
         )
         for kind in kinds
@@ -205,7 +205,7 @@ def _prompts(name: str, values: Mapping[str, Row], figures: Mapping[str, Sequenc
     prompts = values["user_prompts"]["n"]
     caption = join([outside(name, 160), f": {count(prompts)} prompts. Distances are 0, and shares 1, of equal texts."])
     counted = figures.get("words", [])
-    titles = {"prompts": "Prompts", **TYPED}
+    titles = {"prompts": "Prompts", **COMPARED_WITH_PROMPTS}
     charts = [_chart(f"{titles[part]}: words", own) for part in ("prompts", *kinds) if (own := _part(counted, part))]
     told = [tag("h3", "Do the texts read as what people type?"), tag("p", words, class_="soft")]
     return join([*told, table(heads, rows, caption=caption), tag("div", *charts, class_="charts")])

@@ -5,10 +5,10 @@ import socket
 from contextlib import suppress
 from typing import Self
 
-from lakehouse.governor import TALLY, Address
+from lakehouse.governor import COUNTER, Address
 
 
-class Tally:
+class AnswerCounter:
     """Counts answers at ``address``, if there is one. What cannot be told is let go: no answer hangs on it."""
 
     def __init__(self, address: Address | None) -> None:
@@ -20,7 +20,7 @@ class Tally:
             host, port, secret = self._address
             with suppress(OSError):
                 self._socket = socket.create_connection((host, port), timeout=5)
-                self._socket.sendall(f"{secret}{TALLY}\n".encode())
+                self._socket.sendall(f"{secret} {COUNTER}\n".encode())
         return self
 
     def __exit__(self, *_: object) -> None:
