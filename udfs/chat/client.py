@@ -63,6 +63,8 @@ class Client:
     seat: Seat
     window: Window
     endpoints: Endpoints = field(init=False)
+    is_given_up: bool = False
+    """Whether nothing more is to be sent."""
 
     def __post_init__(self) -> None:
         self.endpoints = Endpoints(self.settings.endpoints)
@@ -118,11 +120,14 @@ class Client:
     async def _send(self, request: Request, asked: _Asked, body: bytes, most: Spend) -> Verdict:
         endpoint = await self._endpoint(request.image_id, asked.failed_at)
         lease = await self.seat.lease(most, endpoint.url)
-        endpoint.take()
-        asked.attempts += 1
-        self.desk.note({"kind": "intent", "request_key": request.request_key, "attempt": asked.attempts})
-        began, spent = time.monotonic(), most
+        began, spent = time.monotonic(), Spend()
         try:
+            if self.is_given_up:
+                raise ModelFailed("another request has ended the run")
+            asked.attempts += 1
+            self.desk.note({"kind": "intent", "request_key": request.request_key, "attempt": asked.attempts})
+            endpoint.take()
+            spent = most
             verdict = await self._post(endpoint, body, asked.left)
             spent = came_to(self.settings, verdict, most)
         finally:

@@ -170,6 +170,7 @@ class _Crew:
             self._outbox.put((request, reply))
         except Exception as error:
             self._error = self._error or error
+            self._client.is_given_up = True
             self._inbox.clear()
         self._in_flight -= 1
         if self._error is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from errno import ENOSPC
 
 import pytest
 from aiohttp import web
@@ -277,6 +278,24 @@ def test_a_budget_is_never_exceeded(limits: Limits, name: str) -> None:
     assert limits.exceeded_by(spent) is None
     # Nor is much of it left: the next request could have cost more than was there.
     assert limits.exceeded_by(spent.plus(Spend(1, 4_000, 0.01)))
+
+
+@pytest.mark.parametrize("kind", ["intent", "answer"])
+def test_a_journal_that_takes_nothing_more_ends_the_run(kind: str) -> None:
+    kept: Counter[str] = Counter()
+
+    def keep(what: str) -> None:
+        kept[what] += 1
+        if what == kind and kept[what] > 1:  # the first request goes alone
+            raise OSError(ENOSPC, "No space left on device")
+
+    server = ChatServer(latency=0.02)
+    journal = {"note": lambda note: keep(note["kind"]), "record": lambda request, reply: keep("answer")}
+    # Others wait for what the second has reserved.
+    limits = Limits(in_flight=4, budget_requests=3)
+    with serving(server) as uri, pytest.raises(OSError, match="No space left on device"):
+        ask(uri, map(request, names(30)), limits=limits, **journal)
+    assert len(server.served) <= 3
 
 
 def test_a_server_that_counts_more_than_it_may_is_left_at_once() -> None:
