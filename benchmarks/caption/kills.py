@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -85,24 +86,30 @@ def measure(folder: Path, spark: SparkSession) -> dict[str, Any]:
         kills = list(_kill(job, server))
         _end(job)
         served = server.served()
+    again = repaid(served, kills)
     return {
         "rows": ROWS,
         "kills": len(kills),
         "requests_per_answer": len(undisturbed) / ROWS,
-        "repaid_answers": len(repaid(served, kills)),
+        "repaid_answers": len(again),
+        "repaid_seconds_before_a_kill": [round(seconds, 3) for seconds in again],
         "asked_again_as_they_were_under_way": len(served) - ROWS,
         "is_as_undisturbed": digest(roots[0]) == digest(roots[1]),
     }
 
 
-def repaid(served: Iterable[dict[str, Any]], kills: Iterable[tuple[float, float]]) -> list[str]:
-    """Return the images that were asked about again although no kill, from when to when, met the earlier request."""
+def repaid(served: Iterable[dict[str, Any]], kills: Iterable[tuple[float, float]]) -> list[float]:
+    """Return, for each request that was sent again although no kill met the earlier one, how long before the next kill.
+
+    ``kills`` say from when to when each took. Just over ``_ON_THE_WAY``, a machine with other work was slow to send an
+    answer that the server had written down already; minutes, or infinity, and the journal has lost it.
+    """
     kills, again = list(kills), []
     lasts: dict[str, dict[str, Any]] = {}
     for line in sorted(served, key=lambda line: line["began"]):
         last = lasts.get(line["image"])
         if last and not any(last["began"] <= end and start <= last["ended"] + _ON_THE_WAY for start, end in kills):
-            again.append(line["image"])
+            again.append(min((start - last["ended"] for start, _ in kills if start > last["ended"]), default=math.inf))
         lasts[line["image"]] = line
     return again
 
