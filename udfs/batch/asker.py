@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ENDED: Final = {"completed", "failed", "expired", "cancelled"}
 _FIRST_PAUSE: Final = 1.0
+_MOST_ALONE: Final = 3
 _NOTE_SECONDS: Final = 60.0
 """How often it is said what is waited for."""
 
@@ -56,8 +57,8 @@ class _Submission:
     is_begun: bool = False
     """Whether an earlier run submitted it: other tasks of this one may have a share in it."""
     is_cancelled: bool = False
-    is_again: bool = False
-    """Whether the batch is not the first that was made of the file."""
+    alone: int = 0
+    """Times that a batch was made of the file while no other of the account was under way."""
     since: float = field(default_factory=time.time)
 
 
@@ -159,7 +160,7 @@ class Asker:
         if before is None:
             self._open.append(held)  # which will say so
             return
-        held.is_again = True
+        held.alone += not self._server.is_at_work()
         self._note(held.number, at=time.time())
         held.batch = self._server.create(before.input_file_id, held.number, unlike=held.batch)
         self._note(held.number, batch=held.batch)
@@ -233,8 +234,8 @@ class Asker:
 
     def _may_be_begun_later(self, submission: _Submission) -> bool:
         is_late = (time.time() - submission.since) / 3600 > self._settings.deadline
-        # Alone in the queue, and turned down all the same: it is too large for it.
-        return not is_late and not submission.is_begun and (not submission.is_again or self._server.is_at_work())
+        # Alone in the queue, and turned down all the same: it is too large for it, unless another came between.
+        return not is_late and not submission.is_begun and submission.alone < _MOST_ALONE
 
     def _answers(self, submission: _Submission, batch: "Batch | None") -> Generator[Answer, None, bool]:
         """Yield what came of each request in a batch at its end; raise ModelFailed where going on is of no use.
