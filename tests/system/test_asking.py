@@ -132,11 +132,16 @@ def undisturbed_by(what: Callable[[int], None], samples: Lake, server: Server) -
 
 
 def kill_a_worker(run: int) -> None:
-    workers = [
-        one for one in psutil.Process(run).children(recursive=True) if "pyspark.daemon" in " ".join(one.cmdline())
-    ]
+    workers = [one for one in psutil.Process(run).children(recursive=True) if "pyspark.daemon" in _command(one)]
     # The daemon is the oldest; those that it has forked do the work.
     os.kill(max(workers, key=lambda one: one.create_time()).pid, signal.SIGKILL)
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # one that has just ended has none
+        return ""
 
 
 def test_a_killed_worker_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
