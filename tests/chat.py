@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +42,14 @@ def serving(server: ChatServer) -> Iterator[str]:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(70)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+
+
+def soon(holds: Callable[[], bool]) -> bool:
+    """Say whether something comes to hold, within ten seconds."""
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds()
 
 
 def request(name: str, *, image: bytes | None = None) -> Request:

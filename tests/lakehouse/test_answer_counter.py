@@ -1,8 +1,7 @@
 """Answers are counted for whoever watches a run, and nothing hangs on the counting."""
 
+import json
 import socket
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -10,13 +9,7 @@ from lakehouse.answer_counter import AnswerCounter
 from lakehouse.governor import Address, Governor
 from lakehouse.limits import Limits
 from lakehouse.progress import watch
-
-
-def _soon(holds: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.01)
-    return holds()
+from tests.chat import soon
 
 
 def test_what_tasks_count_is_added_up_and_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,20 +18,18 @@ def test_what_tasks_count_is_added_up_and_said(capsys: pytest.CaptureFixture[str
         for count in (2, 3):
             with AnswerCounter(governor.address) as counter:
                 counter.add(count)
-        assert _soon(lambda: progress.rows == 5)
+        assert soon(lambda: progress.rows == 5)
     assert "describe: 5 of 10 answers, " in capsys.readouterr().err
 
 
 def test_who_counts_takes_no_share_of_the_window() -> None:
     with Governor(Limits(in_flight=8)) as governor, AnswerCounter(governor.address) as counter:
         counter.add(1)
-        assert _soon(lambda: governor.answered == 1)
+        assert soon(lambda: governor.answered == 1)
         assert _told(governor.address)["window"] == 8
 
 
 def _told(address: Address) -> dict[str, int]:
-    import json
-
     with socket.create_connection(address[:2], timeout=10) as task:
         task.sendall(f"{address.secret}\n".encode())
         told: dict[str, int] = json.loads(task.makefile("rb").readline())
@@ -51,7 +42,7 @@ def test_a_run_that_has_ended_is_no_trouble_to_its_tasks(capfd: pytest.CaptureFi
         counter = AnswerCounter(governor.address)
         counter.__enter__()
         counter.add(1)
-        assert _soon(lambda: governor.answered == 1)
+        assert soon(lambda: governor.answered == 1)
         address = governor.address
     counter.add(1)
     counter.add(1)
@@ -74,4 +65,4 @@ def test_who_does_not_know_the_secret_counts_nothing() -> None:
             counter.add(1)
         with AnswerCounter(governor.address) as counter:
             counter.add(1)
-        assert _soon(lambda: governor.answered == 1)
+        assert soon(lambda: governor.answered == 1)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from benchmarks.chat_server import ChatServer
 from lakehouse.governor import Governor
 from lakehouse.journal import journal_files, open_journal, read_records
 from lakehouse.limits import Limits
-from tests.chat import PNG, serving
+from tests.chat import PNG, serving, soon
 from udfs.ask import ANSWER_SCHEMA, Question, ask, read_journal
 from udfs.descriptions import parse_answer
 
@@ -54,17 +54,9 @@ def answers(model: str, journal: str) -> dict[str, str | None]:
             model=model, prompt="Describe it.{image}", task="describe", journal=journal, limits=governor.address
         )
         rows = pa.Table.from_batches(ask(batches(), question), schema=ANSWER_SCHEMA).to_pylist()
-        assert _soon(lambda: governor.answered == ROWS), "every answer is counted, for those who watch"
+        assert soon(lambda: governor.answered == ROWS), "every answer is counted, for those who watch"
     assert len({row["request_key"] for row in rows}) == len(rows) == ROWS
     return {row["request_key"]: row["answer"] for row in rows}
-
-
-def _soon(holds: Callable[[], bool]) -> bool:
-    """Say whether something comes to hold, within ten seconds."""
-    end = time.monotonic() + 10
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.01)
-    return holds()
 
 
 @pytest.fixture(scope="module")
