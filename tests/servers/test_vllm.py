@@ -104,7 +104,7 @@ def test_a_prompt_over_the_context_is_one_bad_request(server: Running) -> None:
 
 def test_instructions_over_its_context_end_the_run_before_all_rows_are_lost(server: Running) -> None:
     assert len(photographs()) > 16
-    with pytest.raises(ModelFailed, match=r"the server refuses every request; of 16 the last: 400: .*context length"):
+    with pytest.raises(ModelFailed, match=r"the server answers no request; .* last of 16: 400: .*context length"):
         replies_to(server, photographs(), prompt=read_prompt("hqclip_teacher").text)
 
 

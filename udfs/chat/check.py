@@ -8,7 +8,7 @@ import urllib.request
 from typing import Any
 
 from lakehouse.errors import ModelFailed
-from udfs.chat.reply import WITHOUT_IMAGES, judge
+from udfs.chat.reply import WITHOUT_IMAGES, judge, says_other_model
 from udfs.chat.settings import ChatSettings
 from udfs.chat.verdicts import Hopeless
 
@@ -18,11 +18,14 @@ _SECONDS = 10.0
 def check_server(settings: ChatSettings) -> None:
     """Raise ModelFailed if an endpoint is not there, refuses the key, or says that the model is none that can answer.
 
-    A list without the model says so, and one where the model takes no images that it would be shown.
+    A list without the model says so, and one where the model takes no images that it would be shown. What keeps no list
+    must at least refuse a request that asks nothing, as a chat API does: a web server does not know the address.
     """
     model = settings.model
     for endpoint in settings.endpoints:
         listed = {row["id"]: row for row in _models(endpoint, settings.key())}
+        if not listed:
+            _check_api(endpoint, settings.key())
         if _is_missing(model, list(listed)):
             raise ModelFailed(f"{endpoint} has no model {model!r}{_what_there_is(model, list(listed))}")
         if settings.images and _is_blind(listed.get(model, {})):
@@ -67,6 +70,41 @@ def _models(endpoint: str, key: str | None) -> list[dict[str, Any]]:
     rows = listed.get("data") if isinstance(listed, dict) else None
     rows = rows if isinstance(rows, list) else []
     return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+
+
+def _check_api(endpoint: str, key: str | None) -> None:
+    """Raise ModelFailed if there is no chat API at ``endpoint``; a request for nothing is refused, and not billed."""
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    request = urllib.request.Request(f"{endpoint}/chat/completions", data=b"{}", headers=headers)  # noqa: S310 # as above
+    try:
+        with _OPENER.open(request, timeout=_SECONDS) as reply:
+            status, body = reply.status, reply.read(1 << 16)
+    except urllib.error.HTTPError as error:
+        status, body = error.code, error.read(1 << 16)
+    except (OSError, ValueError, http.client.HTTPException):
+        return  # busy, perhaps: whether it answers is seen when it is asked
+    if not _is_chat_api(status, body):
+        raise ModelFailed(
+            f"there is no chat API at {endpoint} ({status}): expected an address like http://HOST:PORT/v1"
+        )
+
+
+def _is_chat_api(status: int, body: bytes) -> bool:
+    if 300 <= status < 400:
+        return False
+    if status in (404, 405, 501):
+        return says_other_model(body)
+    if status == 200:
+        return not _fields(body).isdisjoint(("choices", "error"))
+    return status not in (400, 415, 422) or bool(_fields(body))
+
+
+def _fields(body: bytes) -> set[str]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return set()
+    return set(found) if isinstance(found, dict) else set()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -149,7 +149,7 @@ class Client:
             verdict = Failed(reason="bad_request", detail=verdict.message, raw=verdict.raw, is_paid=False)
         elif isinstance(verdict, Failed) and self._refused >= _MAX_REFUSED:
             verdict = Hopeless(
-                message=f"the server refuses every request; of {self._refused} the last: {verdict.detail}"
+                message=f"the server answers no request; what it said to the last of {self._refused}: {verdict.detail}"
             )
         return verdict
 
@@ -245,7 +245,7 @@ class Client:
                 endpoint.failed(now)
                 if verdict.reason == "timed_out":
                     self.window.refused()
-            case Failed(is_paid=False) if not self.window.is_proven:
+            case Failed(is_paid=False) | Failed(reason="bad_reply") if not self.window.is_proven:
                 endpoint.served()
                 self._refused += 1
             case Answered() | Failed():

@@ -44,10 +44,11 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
     if _IS_BLIND.search(said):
         return Hopeless(message=f"the model cannot see images: {said}; {WITHOUT_IMAGES}")
     if status in (401, 403):
+        whom = "key" if status == 401 else "key or the request"
         return Hopeless(
-            message=f"the server refuses the key ({status}): {said}", is_perhaps_this_one=status == 403, raw=raw
+            message=f"the server refuses the {whom} ({status}): {said}", is_perhaps_this_one=status == 403, raw=raw
         )
-    if status == 404 or (status in (400, 422) and _IS_OTHER_MODEL.search(said)):
+    if status in (404, 405, 501) or (status in (400, 422) and _IS_OTHER_MODEL.search(said)):
         return Hopeless(message=f"the server knows no such model or address ({status}): {said}")
     if status == 402 or (status == 429 and _IS_QUOTA.search(raw)):
         return Hopeless(message=f"the account has no credit left ({status}): {said}")
@@ -61,6 +62,11 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
             reason="server_busy" if status == 429 else "server_error", detail=f"{status}: {said}", wait=wait, raw=raw
         )
     return Failed(reason="bad_request", detail=f"{status}: {said}", raw=raw, is_paid=False)
+
+
+def says_other_model(body: bytes) -> bool:
+    """Say whether an error speaks of the model, and not of the address."""
+    return _IS_OTHER_MODEL.search(_said(body)) is not None
 
 
 def kept(body: bytes) -> str:

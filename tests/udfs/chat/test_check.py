@@ -113,10 +113,70 @@ def test_a_refusal_of_one_request_ends_no_run() -> None:
 def test_a_server_that_refuses_every_request_ends_the_run_before_all_rows_are_lost() -> None:
     """vLLM does where the instructions are over its context; others do for a field they do not know."""
     server = ChatServer(answer=lambda asked: refusal(400, "This model's maximum context length is 1024 tokens."))
-    with serving(server) as uri, pytest.raises(ModelFailed, match=r"refuses every request; of 16 .*context length"):
+    with (
+        serving(server) as uri,
+        pytest.raises(ModelFailed, match=r"answers no request; .* last of 16: .*context length"),
+    ):
         ask(uri, [request(f"duck {number}") for number in range(200)])
     assert len(server.served) == 16
     assert server.peak == 1
+
+
+@dataclass
+class AnyServer(ChatServer):
+    """Serves something else than a chat API: the same to whatever is asked."""
+
+    status: int = 200
+    body: str = ""
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._same)
+        app.router.add_post("/{path:.*}", self._same)
+        return app
+
+    async def _same(self, _: web.Request) -> web.Response:
+        headers = {"Location": "https://example.org/"} if self.status == 302 else None
+        return web.Response(status=self.status, text=self.body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<h1>Not Found</h1>"),
+        (405, ""),
+        (501, "Unsupported method ('POST')"),
+        (302, ""),
+        (200, "<html>Welcome</html>"),
+        (200, '{"ok": true}'),
+        (400, "Bad Request"),
+    ],
+)
+def test_a_server_of_something_else_is_named_before_it_is_asked(status: int, body: str) -> None:
+    with (
+        serving(AnyServer(status=status, body=body)) as uri,
+        pytest.raises(ModelFailed, match=rf"no chat API at http://\S+/v1 \({status}\): expected an address like"),
+    ):
+        load(uri).check()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, '{"error": {"message": "missing messages"}}'),
+        (404, '{"error": {"message": "The model `` does not exist"}}'),
+    ],
+)
+def test_a_server_that_refuses_a_request_for_nothing_may_be_asked(status: int, body: str) -> None:
+    with serving(AnyServer(status=status, body=body)) as uri:
+        load(uri).check()
+
+
+def test_replies_of_something_else_end_the_run_before_all_rows_are_lost() -> None:
+    server = ChatServer(answer=lambda asked: web.json_response({"ok": True}))
+    with serving(server) as uri, pytest.raises(ModelFailed, match=r"answers no request; .* no list of choices"):
+        ask(uri, [request(f"duck {number}") for number in range(200)])
+    assert len(server.served) == 16
 
 
 def test_refusals_after_an_answer_end_no_run() -> None:
