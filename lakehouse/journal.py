@@ -7,11 +7,13 @@ or a damaged line, is told from a record. In a bucket, where files do not grow, 
 import json
 import os
 import secrets
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from lakehouse.errors import BadInput
 from lakehouse.lake_root import is_local
 
 Record = dict[str, Any]
@@ -33,6 +35,18 @@ class Journal(Protocol):
 def open_journal(folder: str) -> Journal:
     """Return a writer into ``folder``, which is made if it is not there."""
     return _LocalJournal(folder) if is_local(folder) else _BucketJournal(folder)
+
+
+def check_writable(folder: str) -> None:
+    """Raise BadInput unless a journal can be written into ``folder``; of a bucket that shows when it is written."""
+    if not is_local(folder):
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BadInput(f"cannot write a journal in {folder!r}: {error.strerror or error}") from error
 
 
 def journal_files(folder: str) -> tuple[str, ...]:

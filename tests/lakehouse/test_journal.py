@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.journal import journal_files, open_journal, read_records, remove_files
+from lakehouse.errors import BadInput
+from lakehouse.journal import check_writable, journal_files, open_journal, read_records, remove_files
 from lakehouse.under_way import open_notes
 
 RECORDS: list[dict[str, Any]] = [
@@ -112,3 +113,14 @@ def test_a_first_answer_is_kept_until_the_second_question_is_answered(
         journal.write({"kind": "answer", "request_key": "k", "status": status})
     journal.close()
     assert [note["cost_usd"] for note in open_notes(journal_files(str(tmp_path)))] == costs
+
+
+def test_a_folder_that_takes_no_journal_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"cannot write a journal in '.*/file/journal': Not a directory"):
+        check_writable(f"{tmp_path}/file/journal")
+
+
+def test_a_folder_is_made_for_the_journal_and_left_empty(tmp_path: Path) -> None:
+    check_writable(f"{tmp_path}/new/journal")
+    assert list((tmp_path / "new/journal").iterdir()) == []
