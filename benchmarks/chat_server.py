@@ -152,7 +152,12 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 
 
 def texts(asked: Asked) -> str:
-    """Return four texts that name the image by its hash, so that an answer on the wrong row shows."""
+    """Return four texts that name the image by its hash, so that an answer on the wrong row shows.
+
+    One sentence, where the request asks for no JSON.
+    """
+    if "response_format" not in asked.body:
+        return f"The image shows {asked.image}."
     return json.dumps(
         {
             "long_positive": f"The image shows {asked.image}.",
@@ -169,7 +174,7 @@ def usage_of(asked: Asked) -> dict[str, int]:
 
 
 def completion(asked: Asked, content: Any = None, *, finish: str = "stop", **usage: int) -> dict[str, Any]:
-    """Return a reply in OpenAI's form, with ``content`` or the four texts."""
+    """Return a reply in OpenAI's form, with ``content`` or the usual texts."""
     content = texts(asked) if content is None else content
     counted = usage_of(asked) | usage
     return {

@@ -16,6 +16,7 @@ from lakehouse.errors import BadInput, BudgetReached
 from lakehouse.governor import Governor
 from lakehouse.increments import run_increments
 from lakehouse.joins import holding
+from lakehouse.journal import check_writable
 from lakehouse.lake import Lake, Txn, place
 from lakehouse.lake_root import normal_root
 from lakehouse.ledger import Ledger, request_key
@@ -99,7 +100,12 @@ def check_asking(config: AskingConfig) -> None:
 
 
 def check_limits(limits: AskingLimits, *models: str) -> None:
-    """Raise BadInput for a limit that means nothing for any of ``models``, and for one in dollars without a price."""
+    """Raise BadInput for a limit that means nothing for any of ``models``, or that is in dollars without a price.
+
+    A folder for the journal must be one that can be written.
+    """
+    if limits.journal:
+        check_writable(normal_root(limits.journal))
     given = next((name for name in _COUNTED if getattr(limits, name) is not None), None)
     if given is not None and all(load(model).most(1, 0, DESCRIBE, "") == NOTHING for model in models):
         flag = f"--{given.replace('_', '-')}"
@@ -170,14 +176,15 @@ class Asking:
         host, listens_on = driver_addresses(self.lake.spark)
         return Governor(self.config.limits, host=host, listens_on=listens_on)
 
-    def ask_within(self, governor: Governor, job: str) -> Counts:
-        """Ask as ``ask_about_new`` does, within what ``governor`` has left; nothing where a budget is used up."""
+    def ask_within(self, governor: Governor, job: str, *, share: float = 1.0) -> Counts:
+        """Ask as ``ask_about_new`` does, within a ``share`` of what the budgets have left; else nothing."""
 
         def ask_all(put: Put, progress: Progress) -> None:
             missed = self._ask_missed(put)
             self._stream(job, put, progress, missed=missed)
 
-        return self._ask(ask_all, self.lake.read(SAMPLES), governor, job)
+        with governor.part(share):
+            return self._ask(ask_all, self.lake.read(SAMPLES), governor, job)
 
     def ask_about(self, samples: DataFrame, governor: Governor, job: str) -> Counts:
         """Ask about these ``samples`` alone, as far as no run has asked about them; as ``ask_within`` otherwise.
@@ -227,10 +234,13 @@ class Asking:
     def plan(self, samples: DataFrame | None = None) -> Counts:
         """Return what asking about ``samples``, by default all, would come to.
 
-        That is rows, answers there are, requests to send, and the most they can cost.
+        That is rows, answers there are, in the ledger or in the journal of a run that was cut off, requests to send,
+        and the most they can cost.
         """
         requests = self.requests(self.lake.read(SAMPLES) if samples is None else samples).drop("image")
         left = self.ledger.unanswered(requests, is_whole_table=True)
+        if (waiting := self.ledger.waiting(self._read_journal)) is not None:
+            left = left.join(waiting.select("request_key"), on="request_key", how="left_anti")
         tried = self.lake.read(RESPONSES).where("status = 'missed'").select("request_key").distinct()
         missed = left.join(tried, on="request_key", how="left_semi").count()
         texts = ("alt_text", *(name for name in (STATEMENT,) if name in requests.columns))
@@ -246,7 +256,10 @@ class Asking:
         return counts | ({"usd_at_most": math.ceil(most.usd)} if most != NOTHING and model.has_price else {})
 
     def _recover(self) -> int:
-        return self.ledger.recover(partial(self._answers, function=_read_files))
+        return self.ledger.recover(self._read_journal)
+
+    def _read_journal(self, files: DataFrame) -> DataFrame:
+        return self._answers(files, function=_read_files)
 
     def _counts(self, recovered: int, samples: DataFrame, governor: Governor) -> Counts:
         counts = {"recovered": recovered} if recovered else {}
@@ -258,7 +271,7 @@ class Asking:
                 print(f"note: {row.rows:,} missed as {row.reason}: {row.detail}", file=sys.stderr)
         if governor.over is not None:
             left = self.ledger.unanswered(self.requests(samples).drop("image"), is_whole_table=True).count()
-            print(f"note: {governor.over} is used up: run again to go on from here", file=sys.stderr)
+            print(f"note: {_what_to_do(governor)}", file=sys.stderr)
             counts["left_by_the_budget"] = left
         return counts
 
@@ -303,6 +316,14 @@ class Asking:
         kept = {"reply": reply, "raw": F.when(reply.isNull(), F.col("raw"))}
         answers = map_stream(rows, function, ANSWER_SCHEMA, gpus=gpus)
         return answers.withColumns({**{name: F.lit(value) for name, value in about.items()}, **kept})
+
+
+def _what_to_do(governor: Governor) -> str:
+    if governor.share < 1:
+        return f"{governor.share:.0%} of {governor.over} is used up: the rest is for what else is asked"
+    if governor.spent.requests:
+        return f"{governor.over} is used up: run again to go on from here"
+    return f"{governor.over} has no room for a single request at its most: raise it, or lower max_tokens in the URI"
 
 
 def _read_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -21,7 +21,7 @@ from lakehouse.progress import Progress
 from lakehouse.rejects import reject
 from schemas import TABLES
 from schemas.ops import REJECTS, RUNS
-from schemas.silver import RECAPTIONS, RESPONSES
+from schemas.silver import RECAPTIONS, RESPONSES, SAMPLES
 from schemas.stages import recaptioning
 from udfs.answer_checks import why_unusable
 from udfs.ask import author_of
@@ -114,9 +114,32 @@ def run(lake: Lake, config: Config) -> Counts:
     askings = [Asking(lake, config, task, read_prompt(prompt_of(task, config.prompt))) for task in KINDS]
     if config.dry_run:
         return summed([asking.plan() for asking in askings])
-    with askings[0].governor() as governor:
-        asked = [asking.ask_within(governor, f"{JOB.name}/{asking.task.name}") for asking in askings]
+    asked = _ask_both(lake, askings)
     return {**_read_answers(lake, askings), **summed(asked)}
+
+
+def _ask_both(lake: Lake, askings: Sequence[Asking]) -> Sequence[Counts]:
+    """Ask for both kinds, so that a budget which ends early has paid for pairs, not for one kind of every sample."""
+    first, second = askings
+    with first.governor() as governor:
+        counts = dict(first.ask_within(governor, _name(first), share=0.5))
+        others: dict[str, int] = {}
+        if counts.pop("left_by_the_budget", 0):
+            others |= second.ask_about(_half_captioned(lake, askings), governor, _name(second))
+            counts |= first.ask_within(governor, _name(first))
+        others |= second.ask_within(governor, _name(second))
+    return counts, others
+
+
+def _half_captioned(lake: Lake, askings: Sequence[Asking]) -> DataFrame:
+    """Return the samples that have an answer to the first question and none to the second."""
+    first, second = (_final(lake.read(RESPONSES), [asking]).select("sample_id") for asking in askings)
+    ids = first.join(second, on="sample_id", how="left_anti").distinct()
+    return lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
+
+
+def _name(asking: Asking) -> str:
+    return f"{JOB.name}/{asking.task.name}"
 
 
 def check(config: Config) -> None:

@@ -10,8 +10,8 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -49,6 +49,8 @@ class Governor:
         self._book = _Book(limits)
         self._tasks: set[_Task] = set()
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.share = 1.0
+        """How much of what the budgets had left may be spent now: see ``part``."""
         self.answered = 0
         """Answers that tasks have counted so far: see ``lakehouse.answer_counter``."""
 
@@ -77,6 +79,18 @@ class Governor:
     def over(self) -> str | None:
         """The budget that had no room for a request, as the command line has it; None while none is used up."""
         return self._book.over
+
+    @contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """Let no more than ``share`` of what the budgets have left be spent inside the block."""
+        if share >= 1:
+            yield
+            return
+        self.share, self._book.limits = share, self.limits.part(share, self.spent)
+        try:
+            yield
+        finally:
+            self.share, self._book.limits, self._book.over = 1.0, self.limits, None
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._welcome, self._listens_on, 0)

@@ -69,8 +69,7 @@ class Ledger:
         if not files:
             return 0
         sizes = sizes_of(files)
-        named = self.lake.spark.createDataFrame([(file,) for file in files], "file STRING").repartition(len(files))
-        answers = self.unanswered(read(named).dropDuplicates(["request_key"]))
+        answers = self._waiting(files, read)
         before = self.lake.read(self.table).count()
         self.lake.append(self.table, answers)
         # A task of a failed run may write for some seconds more: what has grown meanwhile is left to the next time.
@@ -78,6 +77,15 @@ class Ledger:
         self._keep_open(done)
         remove_files(done)
         return self.lake.read(self.table).count() - before
+
+    def waiting(self, read: Callable[[DataFrame], DataFrame]) -> DataFrame | None:
+        """Return the answers that ``recover`` would carry over; None where there is no journal."""
+        files = journal_files(self.journal)
+        return self._waiting(files, read) if files else None
+
+    def _waiting(self, files: tuple[str, ...], read: Callable[[DataFrame], DataFrame]) -> DataFrame:
+        named = self.lake.spark.createDataFrame([(file,) for file in files], "file STRING").repartition(len(files))
+        return self.unanswered(read(named).dropDuplicates(["request_key"]))
 
     def _keep_open(self, files: tuple[str, ...]) -> None:
         """Write anew what is under way: what was paid for or handed in, and did not come to an end."""

@@ -1,6 +1,7 @@
 """What a run may spend and how fast: money, tokens and requests, a minute and in all."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -34,6 +35,24 @@ class Limits:
     budget_requests: int | None = None
     budget_tokens: int | None = None
     budget_usd: float | None = None
+
+    def part(self, share: float, spent: Spend) -> "Limits":
+        """Return the limits with budgets that are used up when a ``share`` of what is left after ``spent`` is.
+
+        >>> Limits(budget_requests=100).part(0.5, Spend(requests=20)).budget_requests
+        60
+        """
+
+        def cut(budget: float | None, amount: float) -> float | None:
+            return None if budget is None else amount + max(0.0, budget - amount) * share
+
+        requests, tokens = cut(self.budget_requests, spent.requests), cut(self.budget_tokens, spent.tokens)
+        return replace(
+            self,
+            budget_requests=None if requests is None else math.floor(requests),
+            budget_tokens=None if tokens is None else math.floor(tokens),
+            budget_usd=cut(self.budget_usd, spent.usd),
+        )
 
     def exceeded_by(self, spend: Spend) -> str | None:
         """Return the name of the first budget that ``spend`` is over, as the command line has it; None if none."""

@@ -13,12 +13,12 @@ import pytest
 
 from benchmarks.caption.servers import Server, serving
 from benchmarks.samples import add_samples
-from jobs import describe_images
+from jobs import describe_images, recaption_images
 from lakehouse.lake import Lake
 from lakehouse.outcome import Counts
 from lakehouse.small_rows import read_rows
 from schemas.ops import REJECTS, RUNS
-from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES
+from schemas.silver import DESCRIPTIONS, RECAPTIONS, RESPONSES, SAMPLES
 from tests.system.said import ROOT, call
 from tests.system.test_killed_runs import kill_once, wait_until
 
@@ -69,13 +69,19 @@ def assert_nothing_was_paid_twice(lake: Lake, server: Server, *, in_flight: int)
     assert len(server.served()) <= ROWS + in_flight
 
 
-def test_what_is_asked_is_what_is_not_answered_yet(samples: Lake, server: Server) -> None:
+def test_what_is_asked_is_what_is_not_answered_yet(
+    samples: Lake, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     """From a plan, over a budget, to changed texts and prompts: one lake and one server, requests counted."""
     plan = describe(samples, server.model, dry_run=True)
     assert (plan["requests_to_send"], len(server.served())) == (ROWS, 0)
     assert plan["tokens_at_most"] > ROWS * 512
 
+    assert describe(samples, server.model, budget_tokens=10)["left_by_the_budget"] == ROWS
+    assert "note: --budget-tokens has no room for a single request at its most: raise it" in capsys.readouterr().err
+
     stopped = describe(samples, server.model, budget_requests=15)
+    assert "note: --budget-requests is used up: run again to go on from here" in capsys.readouterr().err
     assert (stopped["described"], stopped["left_by_the_budget"], len(server.served())) == (15, ROWS - 15, 15)
 
     assert describe(samples, server.model)["described"] == ROWS - 15
@@ -111,11 +117,44 @@ def test_what_no_server_answered_is_asked_again_by_the_next_run(samples: Lake, s
 def test_a_killed_run_pays_for_no_answer_again(samples: Lake, slow_server: Server) -> None:
     flags = ("--lake", samples.root, "--model", slow_server.model, "--max-in-flight", 4)
     kill_once(lambda: len(slow_server.served()) >= 12, "describe_images", *flags)
+    plan = describe(samples, slow_server.model, dry_run=True)
+    before = len(slow_server.served())  # with those that were under way
     done = call(describe_images.JOB.main, *flags)
     assert done.code == 0, done.err
     assert "recovered" in done.out
+    # What waits in the journal is known: a plan does not have it asked again.
+    assert plan["requests_to_send"] == ROWS - plan["answered_already"] == len(slow_server.served()) - before
     assert_nothing_was_paid_twice(samples, slow_server, in_flight=4)
     assert_each_row_has_its_own_answer(samples)
+
+
+def test_a_budget_pays_for_both_captions_of_fewer_samples(samples: Lake, server: Server, tmp_path: Path) -> None:
+    def recaption(**flags: Any) -> Counts:
+        config = recaption_images.Config(lake=samples.root, model=server.model, prompt=f"{tmp_path}/own.md", **flags)
+        return recaption_images.JOB.run(samples, config)
+
+    for kind in ("short", "long"):
+        (tmp_path / f"own_{kind}.md").write_text(f"Write a {kind} caption.{{image}}Said of it: {{alt_text}}")
+    stopped = recaption(budget_requests=20)
+    assert (len(server.served()), stopped["rows"], stopped["left_by_the_budget"]) == (20, 10, 2 * ROWS - 20)
+    recaption()
+    assert (len(server.served()), len(read_rows(samples.root, RECAPTIONS))) == (2 * ROWS, ROWS)
+
+    (tmp_path / "own_short.md").write_text("Write another caption.{image}Said of it: {alt_text}")
+    assert recaption(budget_requests=30)["left_by_the_budget"] == ROWS - 30, "what the one kind leaves is the other's"
+    assert len(server.served()) == 2 * ROWS + 30
+
+
+def test_a_run_that_is_stopped_by_hand_says_one_line(samples: Lake, slow_server: Server) -> None:
+    command = [sys.executable, "-m", "jobs.describe_images", "--lake", samples.root, "--model", slow_server.model]
+    flags = ["--max-in-flight", "4"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen([*command, *flags], cwd=ROOT, **pipes) as run:  # type: ignore[call-overload]
+        wait_until(lambda: len(slow_server.served()) >= 4 or run.poll() is not None, seconds=240)
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does
+        said, _ = run.communicate(timeout=240)
+    lines = [line for line in said.splitlines() if " answers/s" not in line]
+    assert (run.returncode, lines) == (1, ["describe_images: stopped; run it again to go on from here"])
 
 
 def undisturbed_by(what: Callable[[int], None], samples: Lake, server: Server) -> None:
