@@ -51,12 +51,15 @@ def watch(job: str, governor: Governor, *, every: float = 5.0) -> Iterator[Progr
     ended = threading.Event()
     progress, before = Progress(job, unit="answers"), governor.answered
 
+    def say() -> None:
+        if governor.answered - before > progress.rows:
+            progress.rows = governor.answered - before
+            line = progress.line(time.monotonic() - progress.started)
+            print(f"{line}{_bill(governor)}", file=sys.stderr, flush=True)
+
     def report() -> None:
         while not ended.wait(every):
-            if governor.answered - before > progress.rows:
-                progress.rows = governor.answered - before
-                line = progress.line(time.monotonic() - progress.started)
-                print(f"{line}{_bill(governor)}", file=sys.stderr, flush=True)
+            say()
 
     thread = threading.Thread(target=report, name="progress", daemon=True)
     thread.start()
@@ -65,8 +68,14 @@ def watch(job: str, governor: Governor, *, every: float = 5.0) -> Iterator[Progr
     finally:
         ended.set()
         thread.join()
+        say()
 
 
 def _bill(governor: Governor) -> str:
-    budget, spent = governor.limits.budget_usd, governor.spent.usd
-    return f", ${spent:,.2f}" + (f" of ${budget:,.2f}" if budget else "") if spent or budget else ""
+    limits, spent = governor.limits, governor.spent
+    tokens, usd = _of(f"{spent.tokens:,}", limits.budget_tokens), _of(f"${spent.usd:,.2f}", limits.budget_usd, "$")
+    return (f", {tokens} tokens" if spent.tokens else "") + (f", {usd}" if spent.usd or limits.budget_usd else "")
+
+
+def _of(amount: str, budget: float | None, sign: str = "") -> str:
+    return amount if budget is None else f"{amount} of {sign}{budget:,}"

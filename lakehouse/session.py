@@ -88,6 +88,7 @@ def connect(app: str, *, logs: str | None = None) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     for name in _CHATTY:
         PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
+    _quiet_py4j()
     with _stderr_to(logs):
         session = builder.getOrCreate()
     if _is_submitted():
@@ -98,6 +99,16 @@ def connect(app: str, *, logs: str | None = None) -> SparkSession:
         # Left to the JVM's own end, executors are lost one after another, with hundreds of lines about each.
         atexit.register(session.stop)
     return session
+
+
+def _quiet_py4j() -> None:
+    """Keep off the console what py4j says of an error that is raised all the same: at Ctrl-C 200 lines, by the root."""
+    root = logging.getLogger()
+    if not root.handlers:  # else whoever runs this has said where messages go
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.WARNING)
+        handler.addFilter(lambda record: "py4j" not in record.pathname)
+        root.addHandler(handler)
 
 
 @contextmanager

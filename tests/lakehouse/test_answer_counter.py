@@ -1,6 +1,7 @@
 """Answers are counted for whoever watches a run, and nothing hangs on the counting."""
 
 import json
+import re
 import socket
 
 import pytest
@@ -20,6 +21,14 @@ def test_what_tasks_count_is_added_up_and_said(capsys: pytest.CaptureFixture[str
                 counter.add(count)
         assert soon(lambda: progress.rows == 5)
     assert "describe: 5 of 10 answers, " in capsys.readouterr().err
+
+
+def test_what_came_of_a_short_run_is_said_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    with Governor(Limits(budget_usd=1)) as governor, watch("describe", governor, every=60):
+        with AnswerCounter(governor.address) as counter:
+            counter.add(2)
+        assert soon(lambda: governor.answered == 2)
+    assert re.fullmatch(r"describe: 2 answers, \d+ answers/s, \$0.00 of \$1\n", capsys.readouterr().err)
 
 
 def test_who_counts_takes_no_share_of_the_window() -> None:
