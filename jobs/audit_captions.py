@@ -25,6 +25,7 @@ from schemas.ops import RUNS
 from udfs.audit import (
     COMPARED_WITH_PROMPTS,
     KINDS,
+    RATED,
     Findings,
     audit_prompts,
     audit_ratings,
@@ -124,7 +125,13 @@ def run(lake: Lake, config: Config) -> Counts:
         counts |= _audit_prompts(lake, rows, config)
     if config.judge:
         counts |= _audit_ratings(lake, _judging(lake, config))
-    return {"rows": len(rows), **counts} if counts else {}
+    if not counts:
+        return {}
+    print(
+        f"note: the figures are in gold.evaluations, where name is '{JOB.name}', and in report_lakehouse",
+        file=sys.stderr,
+    )
+    return {"rows": len(rows), **counts}
 
 
 def _judging(lake: Lake, config: Config) -> Judging:
@@ -142,6 +149,9 @@ def _audit_ratings(lake: Lake, judging: Judging) -> Counts:
     if ratings is None:
         print("note: not all texts are rated yet: run again to go on from here", file=sys.stderr)
         return asked
+    if unread := sum(one[kind] is None for one in ratings for kind in RATED):
+        asked_for = len(ratings) * len(RATED)
+        print(f"note: {unread:,} of {asked_for:,} ratings could not be read from the judge's answers", file=sys.stderr)
     return {
         **asked,
         "judged": len(ratings),

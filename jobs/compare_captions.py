@@ -177,6 +177,7 @@ def promote_one(lake: Lake, choice: str, contest: Contest, values: Mapping[str, 
     writer = contest.writers[SIDES.index(side)]
     count = promote(lake, writer, why=why)
     print(f"{'promoted' if count else 'is promoted already'}: the {side}, {name_of(writer)} ({why})")
+    print(f"next: {writer.command} describes what it was not asked about here, publish_gold then publishes it")
     return {"promoted": count} if count else {}
 
 

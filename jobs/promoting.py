@@ -71,7 +71,9 @@ def writer_to_publish(lake: Lake, *, model: str, prompt: str) -> Writer:
     if newest is None or model or prompt:
         own = newest or Writer(MODEL, PROMPT, {})
         return writer_of(model or own.model, prompt or own.prompt)
-    print(f"note: {newest.model} with {newest.prompt} is published, as it was promoted", file=sys.stderr)
+    print(
+        f"note: what {newest.model} says with {newest.prompt} is to be published, as it was promoted", file=sys.stderr
+    )
     _tell_if_changed(newest)
     return newest
 

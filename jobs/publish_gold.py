@@ -155,7 +155,7 @@ def run(lake: Lake, config: Config) -> Counts:
         return counts
 
     samples = lake.stream(SAMPLES, batch_bytes=config.batch_mb << 20, needs="select_pairs")
-    checkpoint = _checkpoint(lake, config, writer.author, recap.author if recap else {}, vocabulary)
+    checkpoint = checkpoint_of(lake, config, writer.author, recap.author if recap else {}, vocabulary)
     progress = Progress(JOB.name, total=lake.backlog(SAMPLES, checkpoint))
     counts = run_increments(samples, each, checkpoint=checkpoint, progress=progress)
     return {**counts, **_withdraw(lake, writer)}
@@ -209,10 +209,13 @@ def _of_others(lake: Lake, author: Mapping[str, str]) -> DataFrame:
     return lake.read(CAPTIONS).where(~is_own).select("sample_id")
 
 
-def _checkpoint(
+def checkpoint_of(
     lake: Lake, config: Config, author: Mapping[str, str], recap: Mapping[str, str], vocabulary: str
 ) -> str:
-    """Return where the stream of these settings is; it starts anew if rows of other settings have to be made anew."""
+    """Return where the stream of these settings is; it starts anew if rows of other settings have to be made anew.
+
+    Where those are training rows, as after a run with other flags, it is said: that is hours of work on a large lake.
+    """
     texts = (*author.values(), *recap.values())
     made = (config.selection, *texts, vocabulary, image_policy(config), str(config.held_out))
     if not lake.exists(TRAINING):
@@ -225,9 +228,11 @@ def _checkpoint(
     )
     captions = lake.read(CAPTIONS).select(*author, *_RECAP_AUTHOR.values()).distinct()
     asked_for = (*author.values(), *(recap.get(name) for name in _RECAP_AUTHOR))
-    is_stale = {tuple(row) for row in captions.collect()} - {asked_for} or not lake.read(TRAINING).where(
-        is_other_row
-    ).isEmpty()
+    other = lake.read(TRAINING).where(is_other_row).select("image_policy").first()
+    if other is not None:
+        now = f"{image_policy(config)}, --held-out {config.held_out} and vocabulary {vocabulary[:12]}"
+        print(f"note: gold.training, which has {other.image_policy}, is made anew: by {now}", file=sys.stderr)
+    is_stale = {tuple(row) for row in captions.collect()} - {asked_for} or other is not None
     return lake.checkpoint(JOB.name, *made, *([f"over {lake.version(TRAINING)}"] if is_stale else []))
 
 

@@ -124,7 +124,9 @@ def _drawn(lake: Lake, config: Config) -> Iterator[DataFrame]:
     sources = restrict(lake.read(PAIRS).select("sample_id", "source"), few)
     kinds = few.join(sources, on="sample_id", how="left")
     with persisted(stratified_sample(kinds, rows=config.seeds, length="alt_text_words").select("sample_id")) as ids:
-        check_count(ids.count(), config.held_out, config, what="samples in silver.samples")
+        count = ids.count()
+        what = "samples by --seeds" if count == config.seeds else "samples in silver.samples"
+        check_count(count, config.held_out, config, what=what)
         yield restrict(lake.read(SAMPLES), ids)
 
 

@@ -1,6 +1,7 @@
 """The audit of a small lake: a sample of every kind of row, figures once, and the report can ask for them."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def rated(asked: Asked) -> web.StreamResponse:
     return web.json_response(completion(asked, "Well." if THINGS[0] in said else json.dumps({"rating": value})))
 
 
-def test_a_judge_rates_each_text_once(lake: Lake) -> None:
+def test_a_judge_rates_each_text_once(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     fill(lake, captions=8, training=8)
     rows = [row_of(number) for number in range(8)]
     append_rows(lake.root, SAMPLES, [{name: row[name] for name in SAMPLES.column_names} for row in rows])
@@ -98,6 +99,7 @@ def test_a_judge_rates_each_text_once(lake: Lake) -> None:
         stopped = audit_captions.JOB.run(lake, replace(config, budget_requests=5))
         assert "judged" not in stopped
         assert audit_captions.JOB.run(lake, config)["judged"] == 8
+        assert re.search(r"note: [1-9] of 24 ratings could not be read from", capsys.readouterr().err)
         assert audit_captions.JOB.run(lake, config) == {}
     found = {row.metric: row for row in lake.read(EVALUATIONS).where("dataset LIKE '%/judge/%'").collect()}
     assert found["rating_long_negative_mean"].value == 1

@@ -209,7 +209,9 @@ def test_a_winner_is_promoted_where_there_is_one(story: Story, capsys: pytest.Ca
         compare_captions.promote_one(story.lake, "winner", contest, unclear)
     clear = unclear | {"similarity_gap_low": 1.0}
     assert compare_captions.promote_one(story.lake, "winner", contest, clear) == {}, "it is promoted already"
-    assert "95 % interval +1.00 to +2.00" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "95 % interval +1.00 to +2.00" in said
+    assert "next: describe_images --model " in said
 
 
 @pytest.mark.spark

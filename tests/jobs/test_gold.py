@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from jobs import build_vocabulary, publish_gold, recaption_images, release_training
+from jobs import build_vocabulary, promoting, publish_gold, recaption_images, release_training
+from jobs.promoting import MODEL, PROMPT
 from jobs.publish_gold import newest_vocabulary
 from jobs.train_clip import newest_release
 from lakehouse.errors import BadInput, JoinAuditFailed
@@ -102,6 +103,14 @@ def test_a_release_of_nothing_is_refused(world: World) -> None:
 def test_gold_holds_one_selection(world: World) -> None:
     with pytest.raises(BadInput, match="gold was published from selection 'default': publish into another lake"):
         publish_gold.run(world.lake, publish_gold.Config(world.lake.root, selection="other"))
+
+
+def test_that_training_is_made_anew_is_said(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    writer, (vocabulary, _) = promoting.writer_of(MODEL, PROMPT), newest_vocabulary(world.lake)
+    for pixels, said in [(PUBLISHED["pixels"], ""), (99, "note: gold.training, which has jpeg-crop-40, is made anew")]:
+        config = publish_gold.Config(world.lake.root, **{**PUBLISHED, "pixels": pixels})
+        publish_gold.checkpoint_of(world.lake, config, writer.author, {}, vocabulary)
+        assert capsys.readouterr().err[: len(said) or None] == said
 
 
 def test_recaptions_are_published_where_they_are_asked_for(

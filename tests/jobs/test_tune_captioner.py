@@ -117,7 +117,7 @@ def test_no_seed_is_asked_about_twice(story: Story) -> None:
 @pytest.mark.spark
 @pytest.mark.slow
 def test_too_few_seeds_are_said_before_any_is_asked_about(story: Story) -> None:
-    message = f"{SEEDS} samples in silver.samples: expected 65 or more, which --batch-size 64 takes"
+    message = f"{SEEDS} samples by --seeds: expected 65 or more, which --batch-size 64 takes"
     assert story.refusals["too few samples"] == message
     assert story.refusals["too few answers"].startswith(f"0 of {SEEDS} answers of the teacher can be used ({SEEDS} ")
     runs = story.lake.read(RUNS).orderBy("started_at").select("status", "counts").collect()
