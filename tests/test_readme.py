@@ -16,6 +16,9 @@ from lakehouse.jars import PACKAGE
 from schemas.gold import RELEASES
 from schemas.ops import REJECTS
 from tests.world import World
+from udfs.batch.settings import OWN as BATCH
+from udfs.chat.settings import READ as CHAT
+from udfs.hf.settings import READ as HF
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -51,6 +54,12 @@ def run(world: World) -> Callable[..., dict[str, Any]]:
         return variables
 
     return run
+
+
+def test_the_page_of_models_has_every_setting() -> None:
+    page = (ROOT / "docs/models.md").read_text()
+    for settings in (CHAT, BATCH, HF):
+        assert [name for name in settings if f"`{name}`" not in page] == []
 
 
 def test_every_python_block_is_tested_here() -> None:

@@ -43,7 +43,7 @@ class HfSettings:
 
 _OF_THE_ANSWER: Final = ("max_new_tokens", "dtype", "images", "max_pixels")
 _ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_READ: Final[Mapping[str, Reader]] = {
+READ: Final[Mapping[str, Reader]] = {
     "revision": str,
     "max_new_tokens": number(int, lambda value: 0 < value <= 1 << 16, "a whole number over 0"),
     "dtype": one_of("auto", "float32", "bfloat16", "float16"),
@@ -64,7 +64,7 @@ def read_settings(path: str) -> HfSettings:
     model, _, _ = path.partition("?")
     if not model:
         raise UnknownModel(f"unknown model {'hf://' + path!r}: expected hf://FOLDER or hf://ID?revision=COMMIT")
-    return HfSettings(model=model, **read_query(f"hf://{path}", _READ))
+    return HfSettings(model=model, **read_query(f"hf://{path}", READ))
 
 
-assert set(_READ) < {field.name for field in fields(HfSettings)}
+assert set(READ) < {field.name for field in fields(HfSettings)}
