@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from jobs.asking import AskingLimits, check_limits
+from jobs.evaluating import append_metrics, is_evaluated
 from jobs.judging import Judging, check_judge
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
@@ -20,7 +21,7 @@ from lakehouse.lake import Lake, Txn
 from lakehouse.outcome import Counts
 from lakehouse.session import task_slots
 from schemas import TABLES
-from schemas.gold import AUDIT_COUNTS, CAPTIONS, EVALUATIONS, TRAINING
+from schemas.gold import AUDIT_COUNTS, CAPTIONS, TRAINING
 from schemas.ops import RUNS
 from udfs.audit import (
     COMPARED_WITH_PROMPTS,
@@ -115,7 +116,7 @@ def run(lake: Lake, config: Config) -> Counts:
         return {}
     audited, name = digest_of([row.asDict() for row in rows]), f"gold.captions/{config.rows}"
     counts = {}
-    if not _is_there(lake, audited, f"{name}/texts"):
+    if not is_evaluated(lake, audited, f"{name}/texts"):
         counts["metrics_of_texts"] = _write(lake, audited, f"{name}/texts", audit_texts([row.asDict() for row in rows]))
     if config.scorer:
         counts |= _audit_similarity(lake, audited, name, rows, config.scorer)
@@ -127,10 +128,9 @@ def run(lake: Lake, config: Config) -> Counts:
         counts |= _audit_ratings(lake, _judging(lake, config))
     if not counts:
         return {}
-    print(
-        f"note: the figures are in gold.evaluations, where name is '{JOB.name}', and in report_lakehouse",
-        file=sys.stderr,
-    )
+    if any(name.startswith("metrics_of") for name in counts):
+        where = f"gold.evaluations, where name is '{JOB.name}', and in report_lakehouse"
+        print(f"note: the figures are in {where}", file=sys.stderr)
     return {"rows": len(rows), **counts}
 
 
@@ -142,7 +142,7 @@ def _judging(lake: Lake, config: Config) -> Judging:
 def _audit_ratings(lake: Lake, judging: Judging) -> Counts:
     audited = digest_of([row.asDict() for row in judging.rows])
     dataset = f"gold.captions/{len(judging.rows)}/judge/{judging.name}"
-    if not judging.rows or _is_there(lake, audited, dataset):
+    if not judging.rows or is_evaluated(lake, audited, dataset):
         return {}
     asked = judging.ask(JOB.name)
     ratings = judging.ratings()
@@ -174,7 +174,7 @@ def _audit_similarity(lake: Lake, audited: str, name: str, rows: Sequence[Row], 
         raise BadInput(f"gold.training is not there yet in {lake.root!r}: run publish_gold first")
     scorer = load_scorer(uri)
     dataset = f"{name}/similarity/{scorer.name}"
-    if _is_there(lake, audited, dataset):
+    if is_evaluated(lake, audited, dataset):
         return {}
     wanted = lake.spark.createDataFrame(
         [(row.sample_id, row.request_key) for row in rows], "sample_id STRING, request_key STRING"
@@ -193,7 +193,7 @@ def _audit_prompts(lake: Lake, rows: Sequence[Row], config: Config) -> Counts:
     audited = digest_of(few, "recap_request_keys")
     typed = f"{Path(config.user_prompts).stem}@{hashlib.sha256(chr(10).join(prompts).encode()).hexdigest()[:12]}"
     dataset = f"gold.captions/{len(few)}/prompts/{typed}/{embedder.name}"
-    if _is_there(lake, audited, dataset):
+    if is_evaluated(lake, audited, dataset):
         return {}
     return {"metrics_of_prompts": _write(lake, audited, dataset, audit_prompts(few, prompts, embedder))}
 
@@ -206,25 +206,15 @@ def _scores(lake: Lake, wanted: DataFrame, uri: str) -> DataFrame:
     return map_stream(own.coalesce(task_slots(lake.spark)), partial(similarities, uri=uri), similarity_schema())
 
 
-def _is_there(lake: Lake, audited: str, dataset: str) -> bool:
-    is_ours = (F.col("checkpoint") == audited) & (F.col("dataset") == dataset)
-    return not lake.read(EVALUATIONS).where(is_ours).isEmpty()
-
-
 def _write(lake: Lake, audited: str, dataset: str, found: Findings) -> int:
     """Write the counts, then the metrics, which say that the audit was made; return how many metrics."""
     about = {"checkpoint": F.lit(audited), "dataset": F.lit(dataset)}
     if found.tallies:
         schema = "figure STRING, place INT, label STRING, part STRING, n BIGINT"
-        tallies = lake.spark.createDataFrame([tuple(asdict(one).values()) for one in found.tallies], schema)
+        tallies = lake.spark.createDataFrame([astuple(one) for one in found.tallies], schema)
         # A run that died behind this line wrote them already.
         lake.append(AUDIT_COUNTS, tallies.withColumns(about), txn=Txn(f"{JOB.name}/{audited}/{dataset}", 1))
-    metrics = lake.spark.createDataFrame(
-        [tuple(asdict(one).values()) for one in found.metrics], "metric STRING, value DOUBLE, n BIGINT"
-    )
-    told = {"name": F.lit(JOB.name), "release": F.lit(""), "evaluated_at": F.current_timestamp()}
-    lake.append(EVALUATIONS, metrics.withColumns(about | told))
-    return len(found.metrics)
+    return append_metrics(lake, found.metrics, checkpoint=audited, name=JOB.name, dataset=dataset)
 
 
 JOB = Job("audit_captions", Config, run, TABLES, RUNS, check=check)

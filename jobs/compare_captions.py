@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from pyspark.sql import functions as F
 
 from jobs.asking import Asking, AskingConfig, check_limits, summed
 from jobs.comparing import Contest, drawn, name_of, scored, together
+from jobs.evaluating import append_metrics
 from jobs.promoting import promote, writer_of
 from lakehouse.cli import POSITIVE
 from lakehouse.errors import BadInput
@@ -143,13 +144,7 @@ def _write(lake: Lake, contest: Contest, digest: str, pairs: Sequence[Pair]) -> 
 def _write_metrics(lake: Lake, contest: Contest, digest: str, pairs: Sequence[Pair]) -> int:
     first, second = (load(writer.model).has_price for writer in contest.writers)
     found = compare(pairs, has_price=(first, second))
-    metrics = lake.spark.createDataFrame(
-        [tuple(asdict(one).values()) for one in found], "metric STRING, value DOUBLE, n BIGINT"
-    )
-    told = {"checkpoint": digest, "name": JOB.name, "dataset": contest.dataset, "release": ""}
-    columns = {name: F.lit(value) for name, value in told.items()}
-    lake.append(EVALUATIONS, metrics.withColumns({**columns, "evaluated_at": F.current_timestamp()}))
-    return len(found)
+    return append_metrics(lake, found, checkpoint=digest, name=JOB.name, dataset=contest.dataset)
 
 
 def _newest(lake: Lake, dataset: str) -> str | None:

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from jobs.asking import Asking, AskingConfig, AskingLimits, check_asking
 from jobs.audit_captions import lowest_ids, stratified_sample
 from jobs.describe_images import read_descriptions
+from jobs.evaluating import append_metrics, is_evaluated
 from lakehouse.cli import POSITIVE, SHARE
 from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
@@ -26,10 +27,10 @@ from lakehouse.outcome import Counts
 from lakehouse.persisted import persisted
 from schemas import TABLES
 from schemas.bronze import PAIRS
-from schemas.gold import EVALUATIONS
 from schemas.ops import RUNS
 from schemas.silver import SAMPLES
 from udfs.ask import author_of
+from udfs.audit import Metric
 from udfs.hf.tuning import folder
 from udfs.hf.tuning.chat_file import open_chats
 from udfs.hf.tuning.chats import TEXTS
@@ -200,15 +201,11 @@ def _record(lake: Lake, out: Path) -> Counts:
     if "weights_sha256" not in facts:  # chats alone
         return {}
     dataset = f"{facts['teacher']}/{facts['teacher_prompt']}/{facts['seeds_digest'][:12]}"
-    is_ours = (F.col("checkpoint") == facts["weights_sha256"]) & (F.col("dataset") == dataset)
-    if not lake.read(EVALUATIONS).where(is_ours).isEmpty():
+    checkpoint = facts["weights_sha256"]
+    if is_evaluated(lake, checkpoint, dataset):
         return {}
-    rows = [(name, float(value), n) for name, (value, n) in _metrics(facts).items() if value is not None]
-    about = {"checkpoint": facts["weights_sha256"], "name": out.name, "dataset": dataset, "release": ""}
-    metrics = lake.spark.createDataFrame(rows, "metric STRING, value DOUBLE, n BIGINT")
-    told = {name: F.lit(value) for name, value in about.items()} | {"evaluated_at": F.current_timestamp()}
-    lake.append(EVALUATIONS, metrics.withColumns(told))
-    return {"metrics": len(rows)}
+    rows = [Metric(name, float(value), n) for name, (value, n) in _metrics(facts).items() if value is not None]
+    return {"metrics": append_metrics(lake, rows, checkpoint=checkpoint, name=out.name, dataset=dataset)}
 
 
 def _metrics(facts: Mapping[str, Any]) -> dict[str, tuple[float | None, int]]:
