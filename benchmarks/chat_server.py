@@ -65,9 +65,9 @@ class ChatServer:
         return web.json_response({"served": self.served, "peak": self.peak, "in_flight": self.in_flight})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
-        asked = Asked.read(await request.read())
         if not self._is_known(request):
             return refusal(401, "Incorrect API key provided")
+        asked = Asked.read(await request.read())
         if self.in_flight >= self.most:
             return refusal(429, "too many requests")
         if (fault := self._fault(asked, request)) is not None:

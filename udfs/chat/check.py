@@ -3,6 +3,7 @@
 import difflib
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from typing import Any
@@ -19,13 +20,13 @@ def check_server(settings: ChatSettings) -> None:
     """Raise ModelFailed if an endpoint is not there, refuses the key, or says that the model is none that can answer.
 
     A list without the model says so, and one where the model takes no images that it would be shown. What keeps no list
-    must at least refuse a request that asks nothing, as a chat API does: a web server does not know the address.
+    must at least refuse a request without messages, as a chat API does: a web server does not know the address.
     """
     model = settings.model
     for endpoint in settings.endpoints:
         listed = {row["id"]: row for row in _models(endpoint, settings.key())}
         if not listed:
-            _check_api(endpoint, settings.key())
+            _check_api(endpoint, model, settings.key())
         if _is_missing(model, list(listed)):
             raise ModelFailed(f"{endpoint} has no model {model!r}{_what_there_is(model, list(listed))}")
         if settings.images and _is_blind(listed.get(model, {})):
@@ -72,21 +73,29 @@ def _models(endpoint: str, key: str | None) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
 
 
-def _check_api(endpoint: str, key: str | None) -> None:
-    """Raise ModelFailed if there is no chat API at ``endpoint``; a request for nothing is refused, and not billed."""
+def _check_api(endpoint: str, model: str, key: str | None) -> None:
+    """Raise ModelFailed if there is no chat API at ``endpoint``; a request without messages is refused, not billed."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-    request = urllib.request.Request(f"{endpoint}/chat/completions", data=b"{}", headers=headers)  # noqa: S310 # as above
+    asked = json.dumps({"model": model}).encode()
+    request = urllib.request.Request(f"{endpoint}/chat/completions", data=asked, headers=headers)  # noqa: S310 # as above
     try:
-        with _OPENER.open(request, timeout=_SECONDS) as reply:
-            status, body = reply.status, reply.read(1 << 16)
-    except urllib.error.HTTPError as error:
-        status, body = error.code, error.read(1 << 16)
+        status, body = _answer(request)
     except (OSError, ValueError, http.client.HTTPException):
         return  # busy, perhaps: whether it answers is seen when it is asked
+    if status == 401:
+        raise ModelFailed(f"{endpoint} refuses the key ({status})")
     if not _is_chat_api(status, body):
         raise ModelFailed(
             f"there is no chat API at {endpoint} ({status}): expected an address like http://HOST:PORT/v1"
         )
+
+
+def _answer(request: urllib.request.Request) -> tuple[int, bytes]:
+    try:
+        with _OPENER.open(request, timeout=_SECONDS) as reply:
+            return reply.status, reply.read(1 << 16)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(1 << 16)
 
 
 def _is_chat_api(status: int, body: bytes) -> bool:
@@ -96,7 +105,11 @@ def _is_chat_api(status: int, body: bytes) -> bool:
         return says_other_model(body)
     if status == 200:
         return not _fields(body).isdisjoint(("choices", "error"))
-    return status not in (400, 415, 422) or bool(_fields(body))
+    # In JSON, or in plain words, as where a library reads the body: "missing field `messages`".
+    return status not in (400, 415, 422) or bool(_fields(body)) or _OF_A_REQUEST.search(body) is not None
+
+
+_OF_A_REQUEST = re.compile(rb"messages|model|field", re.IGNORECASE)
 
 
 def _fields(body: bytes) -> set[str]:

@@ -28,7 +28,7 @@ _MAX_ATTEMPTS = 64
 _MAX_MISSED = 3
 """Requests in a row that no server answered, before all are given up: one alone may be what no server can answer."""
 _MAX_REFUSED = 16
-"""Requests refused before one was answered: what the server says against so many, it says against all."""
+"""Replies that are no answer before one is: what the server says against so many, it says against all."""
 _FIRST_WAIT = 0.25
 _LONGEST_WAIT = 20.0
 _ASKED_AGAIN = {"bad_reply", "empty_answer"}
@@ -75,6 +75,8 @@ class Client:
         self._failing_since: float | None = None
         self._missed = 0
         self._refused = 0
+        self._failure = ""
+        """What the last failure of a server was."""
 
     async def ask(self, request: Request) -> Reply:
         """Return what came of ``request``: always a reply, with a reason where there is no answer.
@@ -118,7 +120,9 @@ class Client:
         )
 
     async def _send(self, request: Request, asked: _Asked, body: bytes, most: Spend) -> Verdict:
-        endpoint = await self._endpoint(request.image_id, asked.failed_at)
+        endpoint = await self._endpoint(request.image_id, asked)
+        if endpoint is None:
+            return Busy(reason="unavailable", detail=self._failure, is_sent=False)
         lease = await self.seat.lease(most, endpoint.url)
         began, spent = time.monotonic(), Spend()
         try:
@@ -202,30 +206,36 @@ class Client:
         # Full jitter: those that failed at one moment do not come back at one moment.
         wait = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(asked.attempts, 8)))  # noqa: S311 # no secret
         if asked.failures >= _MAX_SENT or asked.attempts >= _MAX_ATTEMPTS or asked.left <= wait:
-            self._give_up(verdict)
+            self._give_up(verdict, asked, wait)
             return self._done(asked, reason=verdict.reason, detail=verdict.detail, raw=verdict.raw, is_missed=True)
         if verdict.wait is None:
             asked.left -= wait
             await asyncio.sleep(wait)
         return None
 
-    def _give_up(self, verdict: Busy) -> None:
-        """Raise ModelFailed where no server has answered anything for as long as one answer may take."""
+    def _give_up(self, verdict: Busy, asked: _Asked, wait: float) -> None:
+        """Raise ModelFailed where, when ``wait`` is over, no server has answered for as long as one answer may take."""
         self._missed += 1
         since = self._failing_since
-        is_over = since is not None and time.monotonic() - since >= self.settings.deadline
-        if is_over and self._missed >= _MAX_MISSED:
+        is_over = since is not None and time.monotonic() + wait - since >= self.settings.deadline
+        # What reached no server at all is not what no server can answer.
+        if is_over and (self._missed >= _MAX_MISSED or not asked.failures):
             message = f"no server has answered for {self.settings.deadline:g} s; the last said: {verdict.detail}"
             self.seat.report_fatal(message)
             raise ModelFailed(message)
 
-    async def _endpoint(self, image_id: str, avoid: Endpoint | None) -> Endpoint:
+    async def _endpoint(self, image_id: str, asked: _Asked) -> Endpoint | None:
+        """Return whom to ask; None where all servers were broken until the request's deadline."""
         while True:
             now = time.monotonic()
-            endpoint = self.endpoints.choose(image_id, now, avoid=avoid)
+            endpoint = self.endpoints.choose(image_id, now, avoid=asked.failed_at)
             if endpoint is not None:
                 return endpoint
             await asyncio.sleep(min(1.0, self.endpoints.opens_in(now)))
+            if self.endpoints.is_broken:
+                asked.left -= time.monotonic() - now
+                if asked.left <= 0:
+                    return None
 
     def _learn(self, endpoint: Endpoint, verdict: Verdict, seconds: float) -> None:
         now = time.monotonic()
@@ -242,6 +252,7 @@ class Client:
                     self._failing_since = now + verdict.wait
                     self.seat.pause(endpoint.url, verdict.wait)
             case Busy():
+                self._failure = verdict.detail
                 endpoint.failed(now)
                 if verdict.reason == "timed_out":
                     self.window.refused()

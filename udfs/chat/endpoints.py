@@ -71,6 +71,11 @@ class Endpoints:
         ranked.sort(key=lambda one: one is avoid)
         return next((one for one in ranked if one.is_open(now)), None)
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether every replica has failed so often that it rests: none has just asked to be left alone."""
+        return all(one.failures >= _FAILURES for one in self.replicas)
+
     def opens_in(self, now: float) -> float:
         """Return the seconds until a replica may be asked again."""
         return max(0.01, min(one.closed_until for one in self.replicas) - now)

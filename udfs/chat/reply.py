@@ -49,7 +49,10 @@ def judge(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
             message=f"the server refuses the {whom} ({status}): {said}", is_perhaps_this_one=status == 403, raw=raw
         )
     if status in (404, 405, 501) or (status in (400, 422) and _IS_OTHER_MODEL.search(said)):
-        return Hopeless(message=f"the server knows no such model or address ({status}): {said}")
+        # By 405, too, walls before a server turn away one text that looks like an attack.
+        is_one = status in (405, 501)
+        message = f"the server knows no such model or address ({status}): {said}"
+        return Hopeless(message=message, is_perhaps_this_one=is_one, raw=raw)
     if status == 402 or (status == 429 and _IS_QUOTA.search(raw)):
         return Hopeless(message=f"the account has no credit left ({status}): {said}")
     if 300 <= status < 400:

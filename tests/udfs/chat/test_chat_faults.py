@@ -5,11 +5,12 @@ import io
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from errno import ENOSPC
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -134,10 +135,23 @@ def test_a_server_that_never_answers_ends_the_run() -> None:
         ask(f"{uri}&deadline=1", map(request, names(20)))
 
 
+def test_a_server_that_is_gone_ends_the_run_with_the_first_request() -> None:
+    notes: list[Mapping[str, Any]] = []
+    with pytest.raises(ModelFailed, match=r"no server has answered for 3 s; the last said: Cannot connect"):
+        ask(f"{_gone()}&deadline=3", map(request, names(20)), note=notes.append)
+    assert len({note["request_key"] for note in notes}) == 1
+
+
+def _gone() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"openai+http://127.0.0.1:{free.getsockname()[1]}/v1?model=m"
+
+
 def test_one_request_that_no_server_can_answer_is_missed_alone() -> None:
     class Stuck(ChatServer):
         def _delay(self, asked: Asked) -> float:
-            return 30.0 if '"duck 7"' in asked.text else 0.05
+            return 6.0 if '"duck 7"' in asked.text else 0.05
 
     with serving(Stuck()) as uri:
         replies = ask(f"{uri}&deadline=1", map(request, names(60)))
@@ -175,11 +189,8 @@ def test_a_model_that_cannot_see_ends_the_run() -> None:
 
 
 def test_a_server_that_nobody_runs_is_named_within_seconds() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(ModelFailed, match=rf"no answer from http://127.0.0.1:{port}/v1: .*refused"):
-        load(f"openai+http://127.0.0.1:{port}/v1?model=m").check()
+    with pytest.raises(ModelFailed, match=r"no answer from http://127.0.0.1:\d+/v1: .*refused"):
+        load(_gone()).check()
 
 
 def test_a_wrong_key_is_found_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,11 +165,26 @@ def test_a_server_of_something_else_is_named_before_it_is_asked(status: int, bod
     [
         (400, '{"error": {"message": "missing messages"}}'),
         (404, '{"error": {"message": "The model `` does not exist"}}'),
+        (422, "Failed to deserialize the JSON body into the target type: missing field `messages`"),
+        (503, "starting"),
     ],
 )
 def test_a_server_that_refuses_a_request_for_nothing_may_be_asked(status: int, body: str) -> None:
     with serving(AnyServer(status=status, body=body)) as uri:
         load(uri).check()
+
+
+def test_a_key_that_is_refused_where_no_models_are_listed_is_named() -> None:
+    server = ListingServer(status=404, key="right")
+    with serving(server) as uri, pytest.raises(ModelFailed, match=r"refuses the key \(401\)"):
+        load(uri).check()
+
+
+@pytest.mark.parametrize("status", [403, 405])
+def test_a_wall_that_turns_one_text_away_ends_no_run(status: int) -> None:
+    with serving(ChatServer(answer=lambda asked: refusal(status, "no") if '"bad"' in asked.text else None)) as uri:
+        replies = ask(uri, map(request, ["duck", "goose", "bad"]), limits=Limits(in_flight=1))
+    assert [replies[name][1].reason for name in ("duck", "goose", "bad")] == [None, None, "bad_request"]
 
 
 def test_replies_of_something_else_end_the_run_before_all_rows_are_lost() -> None:
