@@ -104,7 +104,7 @@ def check_limits(limits: AskingLimits, *models: str) -> None:
 
     A folder for the journal must be one that can be written.
     """
-    if limits.journal:
+    if limits.journal and not limits.dry_run:
         check_writable(normal_root(limits.journal))
     given = next((name for name in _COUNTED if getattr(limits, name) is not None), None)
     if given is not None and all(load(model).most(1, 0, DESCRIBE, "") == NOTHING for model in models):
@@ -211,7 +211,7 @@ class Asking:
     def _ask(self, ask: Callable[[Put, Progress], None], samples: DataFrame, governor: Governor, job: str) -> Counts:
         if self.config.gpus and is_one_machine(self.lake.spark):
             raise BadInput("--gpus needs a cluster: on one machine each task takes the next GPU, see --tasks")
-        recovered, before = self._recover(), governor.spent.usd
+        recovered, before, was_over = self._recover(), governor.spent.usd, governor.over is not None
         question = Question(
             model=self.config.model,
             prompt=self.prompt.text,
@@ -229,13 +229,15 @@ class Asking:
                     raise
             finally:
                 self.lake.costs.append(governor.spent.usd - before)
+        if governor.over is not None and not was_over:
+            print(f"note: {_what_to_do(governor)}", file=sys.stderr)
         return self._counts(recovered, samples, governor)
 
     def plan(self, samples: DataFrame | None = None) -> Counts:
         """Return what asking about ``samples``, by default all, would come to.
 
         That is rows, answers there are, in the ledger or in the journal of a run that was cut off, requests to send,
-        and the most they can cost.
+        and the most they can cost. What waits in a batch at the server counts as to be sent.
         """
         requests = self.requests(self.lake.read(SAMPLES) if samples is None else samples).drop("image")
         left = self.ledger.unanswered(requests, is_whole_table=True)
@@ -264,14 +266,14 @@ class Asking:
     def _counts(self, recovered: int, samples: DataFrame, governor: Governor) -> Counts:
         counts = {"recovered": recovered} if recovered else {}
         own = holding(self.lake.read(RESPONSES), {"run_id": self.lake.run_id, "status": "missed", **self.author})
-        if missed := own.count():
-            counts["missed_until_the_next_run"] = missed
+        if not own.isEmpty():
+            keys = own.select("request_key").distinct()
+            counts["missed_until_the_next_run"] = self.ledger.unanswered(keys, is_whole_table=True).count()
             common = own.groupBy("reason").agg(F.count("*").alias("rows"), F.first("detail").alias("detail"))
             for row in common.orderBy(F.desc("rows")).limit(1).collect():
                 print(f"note: {row.rows:,} missed as {row.reason}: {row.detail}", file=sys.stderr)
         if governor.over is not None:
             left = self.ledger.unanswered(self.requests(samples).drop("image"), is_whole_table=True).count()
-            print(f"note: {_what_to_do(governor)}", file=sys.stderr)
             counts["left_by_the_budget"] = left
         return counts
 
@@ -280,7 +282,8 @@ class Asking:
         if not self.lake.exists(RESPONSES):
             return 0
         own = holding(self.lake.read(RESPONSES), {"task": self.task.name, **self.author})
-        missed = own.where("status = 'missed'").select("sample_id", "request_key").distinct()
+        earlier = own.where((F.col("status") == "missed") & (F.col("run_id") != self.lake.run_id))
+        missed = earlier.select("sample_id", "request_key").distinct()
         missed = self.ledger.unanswered(missed).select("sample_id").distinct()
         with persisted(missed) as ids:
             if count := ids.count():
@@ -319,11 +322,11 @@ class Asking:
 
 
 def _what_to_do(governor: Governor) -> str:
+    if not governor.spent.requests:
+        return f"{governor.over} has no room for a single request at its most: raise it"
     if governor.share < 1:
         return f"{governor.share:.0%} of {governor.over} is used up: the rest is for what else is asked"
-    if governor.spent.requests:
-        return f"{governor.over} is used up: run again to go on from here"
-    return f"{governor.over} has no room for a single request at its most: raise it, or lower max_tokens in the URI"
+    return f"{governor.over} is used up: run again to go on from here"
 
 
 def _read_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.asking import Asking, AskingConfig, check_asking, summed
+from lakehouse.governor import Governor
 from lakehouse.increments import run_increments
 from lakehouse.job import Job
 from lakehouse.joins import holding
@@ -37,6 +38,9 @@ TOKENIZER: Final = "clip"
 
 _READ_BYTES = 32 << 30
 """Most of the ledger that is read at a time: much, as each batch looks through the whole of it for other captions."""
+
+_MOST_AT_ONCE = 100_000
+"""Most samples whose other caption is asked for before new ones are: their ids go to every task."""
 
 _OF_THE_ANSWER = ("sample_id", "task", "request_key", "model", "revision", "prompt_hash")
 """What a caption keeps of the answer that it was read from."""
@@ -121,21 +125,30 @@ def run(lake: Lake, config: Config) -> Counts:
 def _ask_both(lake: Lake, askings: Sequence[Asking]) -> Sequence[Counts]:
     """Ask for both kinds, so that a budget which ends early has paid for pairs, not for one kind of every sample."""
     first, second = askings
+    counts: dict[str, int] = {}
+    others: dict[str, int] = {}
     with first.governor() as governor:
-        counts = dict(first.ask_within(governor, _name(first), share=0.5))
-        others: dict[str, int] = {}
-        if counts.pop("left_by_the_budget", 0):
-            others |= second.ask_about(_half_captioned(lake, askings), governor, _name(second))
-            counts |= first.ask_within(governor, _name(first))
+        if governor.limits.has_budget:
+            others |= _complete(lake, askings, governor)
+            counts |= first.ask_within(governor, _name(first), share=0.5)
+            if counts.pop("left_by_the_budget", 0):
+                others |= _complete(lake, askings, governor)
+        counts |= first.ask_within(governor, _name(first))
         others |= second.ask_within(governor, _name(second))
     return counts, others
 
 
-def _half_captioned(lake: Lake, askings: Sequence[Asking]) -> DataFrame:
-    """Return the samples that have an answer to the first question and none to the second."""
-    first, second = (_final(lake.read(RESPONSES), [asking]).select("sample_id") for asking in askings)
-    ids = first.join(second, on="sample_id", how="left_anti").distinct()
-    return lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
+def _complete(lake: Lake, askings: Sequence[Asking], governor: Governor) -> Counts:
+    """Ask the second question about samples that have an answer to the first alone, as far as the budget goes."""
+    first, second = (asking.requests(lake.read(SAMPLES)).select("sample_id", "request_key") for asking in askings)
+    answers = _final(lake.read(RESPONSES), askings[:1]).select("request_key")
+    half = first.join(answers, on="request_key", how="left_semi").select("sample_id")
+    left = askings[1].ledger.unanswered(second, is_whole_table=True).select("sample_id")
+    with persisted(half.join(left, on="sample_id", how="left_semi").limit(_MOST_AT_ONCE)) as ids:
+        if ids.isEmpty():
+            return {}
+        samples = lake.read(SAMPLES).join(F.broadcast(ids), on="sample_id", how="left_semi")
+        return askings[1].ask_about(samples, governor, _name(askings[1]))
 
 
 def _name(asking: Asking) -> str:

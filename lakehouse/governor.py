@@ -83,7 +83,7 @@ class Governor:
     @contextmanager
     def part(self, share: float) -> Iterator[None]:
         """Let no more than ``share`` of what the budgets have left be spent inside the block."""
-        if share >= 1:
+        if share >= 1 or self.over is not None:
             yield
             return
         self.share, self._book.limits = share, self.limits.part(share, self.spent)

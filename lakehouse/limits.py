@@ -36,6 +36,11 @@ class Limits:
     budget_tokens: int | None = None
     budget_usd: float | None = None
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether there is an end to what may be spent."""
+        return any(one is not None for one in (self.budget_requests, self.budget_tokens, self.budget_usd))
+
     def part(self, share: float, spent: Spend) -> "Limits":
         """Return the limits with budgets that are used up when a ``share`` of what is left after ``spent`` is.
 

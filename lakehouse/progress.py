@@ -72,10 +72,9 @@ def watch(job: str, governor: Governor, *, every: float = 5.0) -> Iterator[Progr
 
 
 def _bill(governor: Governor) -> str:
+    """Return what the run has come to so far, in all its questions; what is under way counts at its most."""
     limits, spent = governor.limits, governor.spent
-    tokens, usd = _of(f"{spent.tokens:,}", limits.budget_tokens), _of(f"${spent.usd:,.2f}", limits.budget_usd, "$")
-    return (f", {tokens} tokens" if spent.tokens else "") + (f", {usd}" if spent.usd or limits.budget_usd else "")
-
-
-def _of(amount: str, budget: float | None, sign: str = "") -> str:
-    return amount if budget is None else f"{amount} of {sign}{budget:,}"
+    tokens = f"{spent.tokens:,}" + (f" of {limits.budget_tokens:,}" if limits.budget_tokens else "") + " tokens"
+    usd = f"${spent.usd:,.2f}" + (f" of ${limits.budget_usd:,.2f}" if limits.budget_usd else "")
+    said = [*([tokens] if spent.tokens else []), *([usd] if spent.usd or limits.budget_usd else [])]
+    return f", {' and '.join(said)} so far" if said else ""

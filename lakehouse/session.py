@@ -102,13 +102,14 @@ def connect(app: str, *, logs: str | None = None) -> SparkSession:
 
 
 def _quiet_py4j() -> None:
-    """Keep off the console what py4j says of an error that is raised all the same: at Ctrl-C 200 lines, by the root."""
-    root = logging.getLogger()
-    if not root.handlers:  # else whoever runs this has said where messages go
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.WARNING)
-        handler.addFilter(lambda record: "py4j" not in record.pathname)
-        root.addHandler(handler)
+    """Keep off the console what py4j says of an error that is raised all the same: at Ctrl-C 200 lines."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_is_not_py4j)
+
+
+def _is_not_py4j(record: logging.LogRecord) -> bool:
+    # Some of it goes through the root logger, which tells by no name whose it is.
+    return "py4j" not in record.pathname
 
 
 @contextmanager

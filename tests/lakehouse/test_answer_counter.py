@@ -24,11 +24,11 @@ def test_what_tasks_count_is_added_up_and_said(capsys: pytest.CaptureFixture[str
 
 
 def test_what_came_of_a_short_run_is_said_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with Governor(Limits(budget_usd=1)) as governor, watch("describe", governor, every=60):
+    with Governor(Limits(budget_usd=1.5)) as governor, watch("describe", governor, every=60):
         with AnswerCounter(governor.address) as counter:
             counter.add(2)
         assert soon(lambda: governor.answered == 2)
-    assert re.fullmatch(r"describe: 2 answers, \d+ answers/s, \$0.00 of \$1\n", capsys.readouterr().err)
+    assert re.fullmatch(r"describe: 2 answers, \d+ answers/s, \$0\.00 of \$1\.50 so far\n", capsys.readouterr().err)
 
 
 def test_who_counts_takes_no_share_of_the_window() -> None:

@@ -121,6 +121,6 @@ def test_a_folder_that_takes_no_journal_is_named(tmp_path: Path) -> None:
         check_writable(f"{tmp_path}/file/journal")
 
 
-def test_a_folder_is_made_for_the_journal_and_left_empty(tmp_path: Path) -> None:
+def test_the_folder_that_is_made_for_a_journal_is_left_empty(tmp_path: Path) -> None:
     check_writable(f"{tmp_path}/new/journal")
     assert list((tmp_path / "new/journal").iterdir()) == []
