@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,10 @@ from schemas.ops import RUNS
 
 @dataclass(frozen=True)
 class Config:
-    """Train a small CLIP from scratch on a release: contrastive loss, HQ-CLIP's hard negatives and tags."""
+    """Train a small CLIP from scratch on a release: contrastive loss, HQ-CLIP's hard negatives and tags.
+
+    ``torchrun --nproc-per-node N -m jobs.train_clip`` trains by N processes together: the same steps on the same rows.
+    """
 
     lake: Annotated[str, "root of the lakehouse: a folder or a bucket"]
     release: Annotated[str, "name of the release; the newest by default"] = ""
@@ -32,7 +36,7 @@ class Config:
     mix: Annotated[str, "text columns and weights, such as alt_text=1; the release's own by default"] = ""
     negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
     image_size: Annotated[int, "side of the square that the model sees, in pixels", POSITIVE] = 64
-    batch_size: Annotated[int, "rows a step", POSITIVE] = 128
+    batch_size: Annotated[int, "rows a step, over all processes", POSITIVE] = 128
     epochs: Annotated[int, "times over the training rows", POSITIVE] = 32
     max_steps: Annotated[int, "stop after so many steps; 0 for no limit", FROM_ZERO] = 0
     learning_rate: Annotated[float, "at its peak", POSITIVE] = 1e-3
@@ -63,19 +67,22 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     }
     if _is_there(folder, settings):
         return {}
-    facts = _train(root, release, folder, config)
-    facts |= {"settings": settings, "run_id": run_id}
-    # Last, and whole: a folder with this file in it holds a finished training.
-    write_whole(folder / "training.json", json.dumps(facts, indent=2) + "\n")
-    return {"steps": facts["steps"], "samples": facts["samples"]}
+    from lakehouse import peers
+
+    with peers.together(World.detect()):
+        facts = _train(root, release, folder, config)
+        if peers.rank() == 0:
+            facts |= {"settings": settings, "run_id": run_id}
+            # Last, and whole: a folder with this file in it holds a finished training.
+            write_whole(folder / "training.json", json.dumps(facts, indent=2) + "\n")
+        return {"steps": facts["steps"], "samples": facts["samples"]}
 
 
 def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, Any]:
     from udfs.clip.quiet import be_quiet
 
     be_quiet()
-    from torch.utils.tensorboard import SummaryWriter
-
+    from lakehouse import peers
     from udfs.clip.model import Sizes, save_clip, small_clip
     from udfs.clip.tokenizer import train_tokenizer
     from udfs.clip.training import Recipe, train
@@ -83,8 +90,12 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
     stream = _stream(root, release, config)
     sizes = Sizes(image_size=config.image_size)
     unread = Quota(MAX_SKIPPED)
-    tokenizer = train_tokenizer(_texts(root, stream, unread), vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
-    model = small_clip(tokenizer, sizes, tag_count=stream.release.tag_count, seed=config.seed)
+    tokenizer = None
+    if peers.rank() == 0:
+        texts = _texts(root, stream, unread)
+        tokenizer = train_tokenizer(texts, vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
+    tokenizer = peers.from_first(tokenizer)
+    model = small_clip(tokenizer, sizes, tag_count=stream.release.tag_count, seed=config.seed).to(peers.own_device())
     recipe = Recipe(
         learning_rate=config.learning_rate,
         hni_weight=config.hni_weight,
@@ -92,13 +103,13 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
         seed=config.seed,
     )
     steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)
-    folder.mkdir(parents=True, exist_ok=True)
-    with SummaryWriter(str(folder / "tensorboard")) as log:
-        result = train(_epochs(stream, steps), model, tokenizer, recipe, steps=steps, log=log)
-    # Not before: until its weights are replaced, an earlier training stays one that can be used.
-    for old in ("training.json", "retrieval.json"):
-        (folder / old).unlink(missing_ok=True)
-    save_clip(folder, model, tokenizer)
+    with _log(folder) as told:
+        result = train(_epochs(stream, steps), model, tokenizer, recipe, steps=steps, **told)
+    if peers.rank() == 0:
+        # Not before: until its weights are replaced, an earlier training stays one that can be used.
+        for old in ("training.json", "retrieval.json"):
+            (folder / old).unlink(missing_ok=True)
+        save_clip(folder, model, tokenizer)
     return {
         "steps": result.steps,
         "samples": result.samples,
@@ -113,17 +124,34 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
     }
 
 
+@contextmanager
+def _log(folder: Path) -> Iterator[dict[str, Any]]:
+    """Give what ``train`` is to tell of itself by: the first process writes and speaks for all."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from lakehouse import peers
+
+    if peers.rank():
+        yield {"progress": lambda pace: None}
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with SummaryWriter(str(folder / "tensorboard")) as log:
+        yield {"log": log}
+
+
 def _stream(root: str, release: str, config: Config) -> CaptionStream:
-    if World.detect().size > 1:
-        raise BadInput("several processes are not trained together yet: start one, without torchrun")
+    world = World.detect()
     train_rows = _release_row(root, release).get("train_rows", config.batch_size)
+    if config.batch_size % world.size:
+        raise BadInput(f"--batch-size {config.batch_size} is not shared equally by {world.size} processes")
     return CaptionStream(
         root,
         release=release,
         # A release smaller than a batch is one batch: the photographs of a machine without apt are.
-        batch_size=min(config.batch_size, max(1, train_rows)),
+        batch_size=max(1, min(config.batch_size, train_rows) // world.size),
         image_size=config.image_size,
         seed=config.seed,
+        world=world,
         mix=_mix(config.mix),
         negatives=_mix(config.negatives),
     )

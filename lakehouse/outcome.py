@@ -28,8 +28,11 @@ _CALLED = re.compile(r"An error occurred while calling .*\n: (?:[\w.$]+: )?(.+)"
 _JAVAS_OWN = re.compile(r"(?:\b(?:[a-z]\w*\.){2,}[A-Z][\w$]*: )|(?:\s*SQLSTATE: \w{5})")
 
 
-def finish(name: str, lake: str, work: Callable[[str | None], Counts]) -> int:
-    """Return the exit code of ``work``, which is given the folder for logs, and print its summary or its one error."""
+def finish(name: str, lake: str, work: Callable[[str | None], Counts], *, is_quiet: bool = False) -> int:
+    """Return the exit code of ``work``, which is given the folder for logs, and print its summary or its one error.
+
+    One that ``is_quiet`` prints no summary: another process does.
+    """
     logs = logs_folder(lake)
     try:
         counts = work(logs)
@@ -39,7 +42,8 @@ def finish(name: str, lake: str, work: Callable[[str | None], Counts]) -> int:
     except Exception as error:
         print(f"error: {explain(error, logs)}", file=sys.stderr)
         return 1
-    print(summary(name, counts))
+    if not is_quiet:
+        print(summary(name, counts))
     return 0
 
 

@@ -1,4 +1,7 @@
-"""A job of the trainer's side as a command: the same as a Spark job, without Spark and without Java."""
+"""A job of the trainer's side as a command: the same as a Spark job, without Spark and without Java.
+
+Where torchrun starts several processes of it, each does its share; the first alone locks, records and speaks.
+"""
 
 import os
 import sys
@@ -14,6 +17,7 @@ from lakehouse.lock import hold
 from lakehouse.outcome import Counts, explain, finish
 from lakehouse.runs import Run, new_run_id
 from lakehouse.small_rows import append_rows, version_of
+from lakehouse.stream.world import World
 from lakehouse.table import Table
 
 
@@ -35,13 +39,17 @@ class TrainerJob(Generic[C]):
         config = parse(self.config, argv, prog=self.name)
 
         def work(logs: str | None) -> Counts:
-            check_lake(normal_root(config.lake))
-            with hold(normal_root(config.lake), self.name):
+            root = normal_root(config.lake)
+            check_lake(root)
+            if World.detect().rank:
+                check_ranges(config)
+                return self.body(root, "", config)
+            with hold(root, self.name):
                 if logs is not None:
                     os.makedirs(logs, exist_ok=True)
                 return self.run(config)
 
-        return finish(self.name, config.lake, work)
+        return finish(self.name, config.lake, work, is_quiet=World.detect().rank > 0)
 
     def run(self, config: C) -> Counts:
         """Do the job as a run of its own, write its row into the run log, and return its counts."""

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -89,6 +90,28 @@ def test_the_same_training_is_not_done_twice(root: Path, trained: Path) -> None:
     assert train_clip.JOB.run(config(root)) == {}
     assert (trained / "model.safetensors").stat().st_mtime_ns == before
     assert evaluate_clip.JOB.run(evaluation(root)) == {}
+
+
+def test_processes_that_torchrun_starts_train_one_model_together(root: Path, trained: Path) -> None:
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**SETTINGS, "name": "together"}.items()]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "-m", "jobs.train_clip", "--lake", str(root), *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.count("train_clip: ")) == (0, 1), done.stderr
+    alone, together = (facts_of(root, name) for name in ("test", "together"))
+    assert together["losses"] == pytest.approx(alone["losses"], rel=1e-3)
+    assert [together[name] for name in ("steps", "samples")] == [alone[name] for name in ("steps", "samples")]
+
+
+def facts_of(root: Path, name: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((root / "_models" / name / "training.json").read_text())
+    return facts
 
 
 def test_recall_is_measured_both_ways_on_held_out_pairs(root: Path, trained: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification
+from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification, triplet
 
 SCALE = torch.tensor(2.0)
 IMAGE = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]])
@@ -112,3 +112,33 @@ def test_a_row_without_tags_is_left_out_of_the_classification() -> None:
     (gradient,) = torch.autograd.grad(short_tag_classification(logits, tags), logits)
     assert (gradient[1] == 0).all()
     assert short_tag_classification(logits, torch.zeros(3, 8)).item() == 0
+
+
+def test_negclip_equals_three_rows_done_by_hand() -> None:
+    """Two false texts are two columns more for each image, and nothing for the texts."""
+    negative = torch.tensor([[0.0, -1.0], [-2.0, 0.0]])
+    cosine = [[1.0, 0.6, 0.0], [0.0, 0.8, 1.0], [0.6, 1.0, 0.8]]
+    false = [[0.0, -1.0], [-1.0, 0.0], [-0.8, -0.6]]
+    rows = [
+        math.log(sum(math.exp(2 * c) for c in [*row, *more])) - 2 * row[i]
+        for i, (row, more) in enumerate(zip(cosine, false, strict=True))
+    ]
+    columns = [math.log(sum(math.exp(2 * row[i]) for row in cosine)) - 2 * cosine[i][i] for i in range(3)]
+    by_hand = (sum(rows) + sum(columns)) / 6
+    assert contrastive(IMAGE, TEXT, SCALE, all_negative=negative).item() == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_no_false_text_leaves_the_contrastive_loss() -> None:
+    nothing = contrastive(IMAGE, TEXT, SCALE, all_negative=torch.empty(0, 2))
+    assert nothing.item() == contrastive(IMAGE, TEXT, SCALE).item()
+
+
+def test_triplets_are_two_pairs_that_deny_each_other() -> None:
+    image, negative = _features(3, 1)[:, :2], _features(3, 2)[:, :2]
+    by_hand = contrastive(IMAGE, TEXT, SCALE, all_negative=negative) + contrastive(
+        image, negative, SCALE, all_negative=TEXT
+    )
+    assert triplet(IMAGE, TEXT, image, negative, SCALE).item() == pytest.approx(by_hand.item())
+    # Where what was edited cannot be told apart, each of six texts is as likely.
+    same = torch.ones(3, 2)
+    assert triplet(same, same, same, same, SCALE).item() == pytest.approx(math.log(6) + math.log(3), abs=1e-6)

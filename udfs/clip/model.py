@@ -64,6 +64,13 @@ class TaggedClip(nn.Module):
         scale: Tensor = self.clip.logit_scale.exp()
         return scale
 
+    def forward(self, image: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """Return the features of images and of texts, the logits of tags, None without a head, and the logit scale."""
+        features, texts = self.image_features(image).float(), self.text_features(ids).float()
+        with torch.autocast(self.device.type, enabled=False):
+            tags = None if self.tag_head is None else self.tag_head(features)
+        return features, texts, tags, self.logit_scale
+
     def image_features(self, image: Tensor) -> Tensor:
         """Return (rows, feature width) of uint8 RGB images (rows, 3, side, side)."""
         pixels = (image.to(self.device).float() - self.mean) / self.std

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from transformers import PreTrainedTokenizerFast
 
 from lakehouse.errors import StreamError
+from lakehouse.peers import world_size
 from udfs.clip.model import TaggedClip
 from udfs.clip.trainer import Recipe, TrainBatch, Trainer
 from udfs.pace import Pace, print_pace
@@ -87,10 +88,9 @@ def train(
     model.train()
     for batches in epochs:
         before = len(tally.losses)
-        trainer.begin_epoch()
         for batch in batches:
             figures = trainer.learn(batch)
-            pace = tally.add(figures["loss"], len(batch.text))
+            pace = tally.add(figures["loss"], len(batch.text) * world_size())
             _record(log, figures | {"samples_per_second": pace.rate}, trainer.step)
             if pace.step % progress_every == 0:
                 progress(pace)

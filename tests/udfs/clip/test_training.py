@@ -1,14 +1,17 @@
 """Training on a small made set: four colours with their names."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 
+from lakehouse import peers
 from lakehouse.errors import StreamError
+from tests.together import run_together
 from tests.udfs.clip.tiny import TINY
 from udfs.clip.model import TaggedClip, small_clip
 from udfs.clip.retrieval import embed_images, embed_texts, recall_at
@@ -30,12 +33,14 @@ class Squares:
     text: list[str]
     negative_text: list[str | None]
     tag_ids: list[npt.NDArray[np.int32]]
+    sample_id: list[str]
 
 
 def _squares(seed: int) -> Squares:
     noise = torch.randint(-20, 20, (4, 3, 16, 16), generator=torch.Generator().manual_seed(seed))
     image = (torch.tensor(list(COLOURS.values())).view(4, 3, 1, 1) + noise).to(torch.uint8)
-    return Squares(image, TEXTS, [TEXTS[1], None, TEXTS[0], None], [np.array([i], np.int32) for i in range(4)])
+    tags = [np.array([i], np.int32) for i in range(4)]
+    return Squares(image, TEXTS, [TEXTS[1], None, TEXTS[0], None], tags, [f"{seed}/{i}" for i in range(4)])
 
 
 def _epochs(epochs: range) -> Iterator[list[Squares]]:
@@ -52,7 +57,7 @@ def _run(model: TaggedClip, recipe: Recipe = RECIPE, epochs: range = range(30)) 
 
 def test_training_makes_every_colour_found() -> None:
     model = _model()
-    result = _run(model)
+    result = _run(model, replace(RECIPE, word_dropout=0.0))
     assert result.losses[-1] < result.losses[0] / 2
     similarity = embed_texts(model, TOKENIZER, TEXTS) @ embed_images(model, [_squares(999).image]).T
     assert recall_at(similarity, ks=(1,)) == {"text_to_image_r1": 1.0, "image_to_text_r1": 1.0}
@@ -139,3 +144,19 @@ def test_progress_is_told_as_often_as_asked() -> None:
 def test_a_stream_without_a_batch_is_refused() -> None:
     with pytest.raises(StreamError, match="the stream gave no batch"):
         train([[]], _model(), TOKENIZER, RECIPE, steps=1)
+
+
+def steps_together() -> list[float]:
+    """Return the losses of four steps, each on this process's share of the rows."""
+    trainer, rows = Trainer(_model(), TOKENIZER, RECIPE, steps=4), 4 // peers.world_size()
+    own = slice(peers.rank() * rows, (peers.rank() + 1) * rows)
+    return [trainer.learn(share(_squares(seed), own))["loss"] for seed in range(4)]
+
+
+def share(batch: Squares, own: slice) -> Squares:
+    return Squares(**{field.name: getattr(batch, field.name)[own] for field in fields(Squares)})
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    for losses in run_together(steps_together, 2, tmp_path):
+        assert losses == pytest.approx(steps_together(), rel=1e-4)

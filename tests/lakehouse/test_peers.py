@@ -1,0 +1,91 @@
+"""What several processes learn together is what one would learn from all rows."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lakehouse import peers
+from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification
+from tests.together import run_together
+
+pytestmark = pytest.mark.train
+
+ROWS, WIDTH, TAGS = 8, 6, 5
+HAS_NEGATIVE = [0, 1, 2, 7]
+"""Of two processes one has three of them, of four one has none."""
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def learnt() -> dict[str, Tensor]:
+    """Return the losses of all rows, and the gradients of what they are learnt by, as this process finds them."""
+    rows = ROWS // peers.world_size()
+    own = slice(peers.rank() * rows, (peers.rank() + 1) * rows)
+    weights = drawn(WIDTH, WIDTH, seed=1).requires_grad_()
+    scale = torch.tensor(2.0, requires_grad=True)
+    image, text, negative = (drawn(ROWS, WIDTH, seed=seed)[own] @ weights for seed in (2, 3, 4))
+    mask = torch.tensor([row in HAS_NEGATIVE for row in range(ROWS)])[own]
+    tags = multi_hot([torch.arange(row % 3).int().numpy() for row in range(ROWS)], TAGS)[own]
+    losses = {
+        "contrastive": contrastive(
+            image,
+            text,
+            scale,
+            all_image=peers.gather(image),
+            all_text=peers.gather(text),
+            all_negative=peers.gather(negative[mask]),
+            first=own.start,
+        ),
+        "hni": hard_negative_identification(image, text, negative, scale, mask, rows=peers.mean(mask.sum().float())),
+        "stc": short_tag_classification(image[:, :TAGS], tags, rows=peers.mean((tags.sum(dim=1) > 0).sum().float())),
+    }
+    torch.stack([*losses.values()]).sum().backward()  # type: ignore[no-untyped-call]
+    gradients = {"weights": weights.grad, "scale": scale.grad}
+    told = losses | {name: gradient for name, gradient in gradients.items() if gradient is not None}
+    return {name: peers.mean(value) for name, value in told.items()}
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_losses_and_gradients_are_those_of_one_process(size: int, tmp_path: Path) -> None:
+    alone = learnt()
+    for told in run_together(learnt, size, tmp_path):
+        assert told.keys() == alone.keys()
+        for name, value in told.items():
+            assert torch.allclose(value, alone[name], rtol=1e-5, atol=1e-6), name
+
+
+def unequal() -> Tensor:
+    """Return what is gathered of as many rows as the rank says, and the gradient of the sum of squares of it all."""
+    rows = torch.full((peers.rank(), 2), float(peers.rank() + 1), requires_grad=True)
+    everyone = peers.gather(rows)
+    everyone.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert rows.grad is not None
+    # Each of the processes squares all rows.
+    assert torch.equal(rows.grad, 2 * rows.detach() * peers.world_size())
+    return everyone.detach()
+
+
+def test_processes_may_gather_different_numbers_of_rows(tmp_path: Path) -> None:
+    for everyone in run_together(unequal, 3, tmp_path):
+        assert everyone.tolist() == [[2.0, 2.0], [3.0, 3.0], [3.0, 3.0]]
+
+
+def first() -> list[int]:
+    return list(peers.from_first([peers.rank(), peers.world_size()]))
+
+
+def test_all_know_what_the_first_knows(tmp_path: Path) -> None:
+    assert run_together(first, 2, tmp_path) == [[0, 2], [0, 2]]
+    assert first() == [0, 1]
+
+
+def test_one_process_gathers_its_own_rows() -> None:
+    rows = drawn(3, 2, seed=0)
+    assert peers.gather(rows) is rows
+    assert torch.equal(peers.mean(rows), rows)
+    assert F.mse_loss(peers.gather_equal(rows), rows) == 0
