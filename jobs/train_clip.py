@@ -1,8 +1,9 @@
 """gold.releases -> a checkpoint: train a CLIP on a release, streamed by Petastorm's Reader, without a JVM."""
 
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +49,9 @@ class Config:
     )
     vocab_size: Annotated[int, "entries of the tokenizer that is trained on the release's texts", POSITIVE] = 4000
     seed: Annotated[int, "seed of weights, order and augmentation"] = 0
+    checkpoint_minutes: Annotated[
+        float, "how often it is kept where the training is: from there a run that was cut off goes on", POSITIVE
+    ] = 10.0
 
 
 TOKENIZER_ROWS = 200_000
@@ -62,39 +66,48 @@ def run(root: str, run_id: str, config: Config) -> Counts:
         **asdict(config),
         "lake": "",
         "out": "",
+        "checkpoint_minutes": 0,
         "release": release,
         "digest": _release_row(root, release).get("digest"),
     }
     if _is_there(folder, settings):
         return {}
     from lakehouse import peers
+    from udfs.clip.checkpoint import remove_checkpoint
 
     with peers.together(World.detect()):
-        facts = _train(root, release, folder, config)
+        facts = _train(root, release, folder, settings, config)
         if peers.rank() == 0:
             facts |= {"settings": settings, "run_id": run_id}
             # Last, and whole: a folder with this file in it holds a finished training.
             write_whole(folder / "training.json", json.dumps(facts, indent=2) + "\n")
+            remove_checkpoint(folder)
         return {"steps": facts["steps"], "samples": facts["samples"]}
 
 
-def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, Any]:
+def _train(root: str, release: str, folder: Path, settings: Mapping[str, Any], config: Config) -> dict[str, Any]:
     from udfs.clip.quiet import be_quiet
 
     be_quiet()
     from lakehouse import peers
+    from udfs.clip.checkpoint import Checkpoint
     from udfs.clip.model import Sizes, save_clip, small_clip
-    from udfs.clip.tokenizer import train_tokenizer
+    from udfs.clip.tokenizer import read_tokenizer, train_tokenizer, write_tokenizer
     from udfs.clip.training import Recipe, train
 
-    stream = _stream(root, release, config)
-    sizes = Sizes(image_size=config.image_size)
-    unread = Quota(MAX_SKIPPED)
-    tokenizer = None
+    stream, sizes, unread = _stream(root, release, config), Sizes(image_size=config.image_size), Quota(MAX_SKIPPED)
+    checkpoint = Checkpoint(folder, json.dumps(settings), config.checkpoint_minutes)
+    state = None
     if peers.rank() == 0:
-        texts = _texts(root, stream, unread)
-        tokenizer = train_tokenizer(texts, vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
-    tokenizer = peers.from_first(tokenizer)
+        state = checkpoint.read()
+        if state is None:
+            texts = _texts(root, stream, unread)
+            made = train_tokenizer(texts, vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
+            state = {"tokenizer": write_tokenizer(made)}
+    state = peers.from_first(state)
+    if "stream" in state:
+        _go_on(stream, state)
+    tokenizer = read_tokenizer(state["tokenizer"], max_tokens=sizes.max_tokens)
     model = small_clip(tokenizer, sizes, tag_count=stream.release.tag_count, seed=config.seed).to(peers.own_device())
     recipe = Recipe(
         learning_rate=config.learning_rate,
@@ -103,8 +116,24 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
         seed=config.seed,
     )
     steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)
-    with _log(folder) as told:
-        result = train(_epochs(stream, steps), model, tokenizer, recipe, steps=steps, **told)
+    done = state["training"]["tally"]["steps"] if "training" in state else 0
+
+    def keep(training: Callable[[], dict[str, Any]]) -> None:
+        checkpoint.write(
+            lambda: {
+                "tokenizer": state["tokenizer"],
+                "stream": stream.state_dict(),
+                "texts": dict(stream.counters.texts),
+                "skipped": dict(stream.counters.skipped),
+                "training": training(),
+            }
+        )
+
+    with _speaking(folder, begun=done) as told:
+        if peers.rank() == 0:
+            told["after_step"] = keep
+        epochs = _epochs(stream, steps, done)
+        result = train(epochs, model, tokenizer, recipe, steps=steps, resume=state.get("training"), **told)
     if peers.rank() == 0:
         # Not before: until its weights are replaced, an earlier training stays one that can be used.
         for old in ("training.json", "retrieval.json"):
@@ -124,9 +153,16 @@ def _train(root: str, release: str, folder: Path, config: Config) -> dict[str, A
     }
 
 
+def _go_on(stream: CaptionStream, state: Mapping[str, Any]) -> None:
+    """Have ``stream`` go on where the training was cut off, with what it had counted."""
+    stream.load_state_dict(state["stream"])
+    stream.counters.texts.update(state["texts"])
+    stream.counters.skipped.update(state["skipped"])
+
+
 @contextmanager
-def _log(folder: Path) -> Iterator[dict[str, Any]]:
-    """Give what ``train`` is to tell of itself by: the first process writes and speaks for all."""
+def _speaking(folder: Path, *, begun: int) -> Iterator[dict[str, Any]]:
+    """Give what ``train`` tells of itself by: the first process writes and speaks for all."""
     from torch.utils.tensorboard import SummaryWriter
 
     from lakehouse import peers
@@ -135,7 +171,9 @@ def _log(folder: Path) -> Iterator[dict[str, Any]]:
         yield {"progress": lambda pace: None}
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with SummaryWriter(str(folder / "tensorboard")) as log:
+    if begun:
+        print(f"note: goes on from step {begun:,}, where an earlier run was cut off", file=sys.stderr)
+    with SummaryWriter(str(folder / "tensorboard"), purge_step=begun + 1 if begun else None) as log:
         yield {"log": log}
 
 
@@ -161,10 +199,13 @@ def _mix(text: str) -> Mix | None:
     return Mix(parse_weights(text)) if text else None
 
 
-def _epochs(stream: CaptionStream, steps: int) -> Iterator[Iterator[Any]]:
-    """Yield the batches of epoch after epoch, ``steps`` in all."""
-    for done in range(0, steps, len(stream)):
-        yield (batch for batch, _ in zip(stream, range(min(len(stream), steps - done)), strict=False))
+def _epochs(stream: CaptionStream, steps: int, done: int) -> Iterator[Iterator[Any]]:
+    """Yield the batches of what is left of each epoch, up to ``steps`` in all, of which some are ``done``."""
+    for epoch in range(stream.epoch, math.ceil(steps / len(stream))):
+        left = min((epoch + 1) * len(stream), steps) - done
+        # The stream comes first: it has to be asked once more to know that its epoch has ended.
+        yield (batch for batch, _ in zip(stream, range(left), strict=False))
+        done += left
 
 
 def _texts(root: str, stream: CaptionStream, quota: Quota) -> Iterator[str]:

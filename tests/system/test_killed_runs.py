@@ -1,5 +1,6 @@
 """A run that is killed, with all its processes, ends when it is run again as if nothing had happened."""
 
+import json
 import os
 import shutil
 import signal
@@ -100,6 +101,21 @@ def test_a_training_that_was_killed_leaves_no_model_until_it_is_run_to_its_end(l
     model, _ = load_clip(folder)
     assert model.clip.config.vision_config.image_size == 32
     assert call(train_clip.JOB.main, "--lake", lake, *SMALL, "--max-steps", 12).out == "train_clip: nothing new\n"
+
+
+@pytest.mark.train
+def test_a_training_that_was_killed_goes_on_to_the_same_weights(lake: Path) -> None:
+    flags = ("--lake", lake, *SMALL[2:], "--max-steps", 60, "--checkpoint-minutes", 1e-6)
+    folder = lake / "_models" / "killed"
+    kill_once((folder / "checkpoint.pt").exists, "train_clip", *flags, "--name", "killed")
+    resumed = call(train_clip.JOB.main, *flags, "--name", "killed")
+    assert "goes on from step " in resumed.err
+    assert call(train_clip.JOB.main, *flags, "--name", "whole").code == resumed.code == 0
+    weights = [(lake / "_models" / name / "model.safetensors").read_bytes() for name in ("killed", "whole")]
+    assert weights[0] == weights[1]
+    facts = [json.loads((lake / "_models" / name / "training.json").read_text()) for name in ("killed", "whole")]
+    assert [facts[0][name] for name in ("losses", "samples")] == [facts[1][name] for name in ("losses", "samples")]
+    assert not (folder / "checkpoint.pt").exists()
 
 
 @pytest.mark.train

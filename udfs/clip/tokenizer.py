@@ -29,8 +29,13 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4000, max_tokens:
     bpe.add_special_tokens([PAD, BOS, EOS])
     ids = [(token, bpe.token_to_id(token)) for token in (BOS, EOS)]
     bpe.post_processor = processors.TemplateProcessing(single=f"{BOS} $A {EOS}", special_tokens=ids)
+    return read_tokenizer(bpe.to_str(), max_tokens=max_tokens)
+
+
+def read_tokenizer(text: str, *, max_tokens: int) -> PreTrainedTokenizerFast:
+    """Return the tokenizer that ``write_tokenizer`` has written."""
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
+        tokenizer_object=Tokenizer.from_str(text),
         pad_token=PAD,
         bos_token=BOS,
         eos_token=EOS,
@@ -39,6 +44,12 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4000, max_tokens:
         truncation_side="right",
         model_input_names=["input_ids", "attention_mask"],
     )
+
+
+def write_tokenizer(tokenizer: PreTrainedTokenizerFast) -> str:
+    """Return ``tokenizer``, which ``train_tokenizer`` has made, as text."""
+    text: str = tokenizer.backend_tokenizer.to_str()
+    return text
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> torch.Tensor:

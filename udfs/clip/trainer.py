@@ -130,7 +130,7 @@ class Trainer:
         return {"step": self.step, "epoch": self.epoch, "optimizer": self._optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``, taken after a whole epoch."""
+        """Go on from ``state``, taken after any step."""
         self.step, self.epoch = state["step"], state["epoch"]
         self._optimizer.load_state_dict(state["optimizer"])
 

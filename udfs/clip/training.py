@@ -1,8 +1,8 @@
 """The training loop: epochs of batches in, a trained model out; the same batches and seed give the same losses."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from udfs.clip.model import TaggedClip
 from udfs.clip.trainer import Recipe, TrainBatch, Trainer
 from udfs.pace import Pace, print_pace
 
-__all__ = ["Pace", "Recipe", "Scalars", "TrainBatch", "TrainResult", "Trainer", "train"]
+__all__ = ["Pace", "Recipe", "Scalars", "Tally", "TrainBatch", "Trainer", "train"]
 
 
 class Scalars(Protocol):
@@ -24,33 +24,31 @@ class Scalars(Protocol):
         """Record one figure at one step."""
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run did: steps, samples and seconds of this run, and the mean total loss of each epoch, in nats."""
-
-    steps: int
-    samples: int
-    seconds: float
-    losses: tuple[float, ...]
-
-
 @dataclass
-class _Tally:
-    """What has been done since the run began."""
+class Tally:
+    """What a training has done so far, over all its processes and in all its lives.
 
-    steps: int
+    ``losses`` are the mean total loss of each whole epoch, in nats; what begins with ``epoch`` is of the one under way.
+    """
+
+    steps: int = 0
     samples: int = 0
+    seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    epoch_loss: float = 0.0
+    epoch_steps: int = 0
 
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.began
-
-    def add(self, loss: float, samples: int) -> Pace:
-        self.losses.append(loss)
+    def add(self, loss: float, samples: int) -> None:
+        """Count a step."""
+        self.steps += 1
         self.samples += samples
-        return Pace(len(self.losses), self.steps, self.samples, self.seconds, loss)
+        self.epoch_loss += loss
+        self.epoch_steps += 1
+
+    def end_epoch(self) -> None:
+        """Begin to count another epoch."""
+        self.losses.append(self.epoch_loss / self.epoch_steps if self.epoch_steps else float("nan"))
+        self.epoch_loss, self.epoch_steps = 0.0, 0
 
 
 def train(
@@ -63,9 +61,9 @@ def train(
     log: Scalars | None = None,
     progress: Callable[[Pace], None] = partial(print_pace, job="train_clip"),  # noqa: B008 # keeps nothing
     progress_every: int = 50,
-    after_epoch: Callable[[Trainer], None] | None = None,
-    resume: dict[str, Any] | None = None,
-) -> TrainResult:
+    after_step: Callable[[Callable[[], dict[str, Any]]], None] | None = None,
+    resume: Mapping[str, Any] | None = None,
+) -> Tally:
     """Train ``model`` in place on every batch of ``epochs``; leave it in evaluation mode.
 
     Args:
@@ -75,40 +73,45 @@ def train(
         steps: batches of the whole run, over which the learning rate falls; further ones train at a rate of zero
         log: takes the figures of every step
         progress: called every ``progress_every`` steps
-        after_epoch: called with the trainer, whose ``state_dict()`` is what ``resume`` takes
-        resume: state after the last whole epoch; ``model`` must hold the weights of that moment
+        after_step: called after each step with a function that returns what ``resume`` takes
+        resume: state after any step; ``epochs`` must begin with what was left of its epoch
 
     Raises:
         StreamError: the epochs hold no batch at all
     """
-    trainer = Trainer(model, tokenizer, recipe, steps)
+    trainer, tally = Trainer(model, tokenizer, recipe, steps), Tally()
     if resume is not None:
-        trainer.load_state_dict(resume)
-    tally, of_epochs = _Tally(steps - trainer.step), list[float]()
+        tally = Tally(**resume["tally"])
+        model.load_state_dict(resume["model"])
+        trainer.load_state_dict(resume["trainer"])
+    before, began = replace(tally), time.monotonic()
+
+    def state() -> dict[str, Any]:
+        return {"tally": asdict(tally), "model": model.state_dict(), "trainer": trainer.state_dict()}
+
     model.train()
     for batches in epochs:
-        before = len(tally.losses)
         for batch in batches:
             figures = trainer.learn(batch)
-            pace = tally.add(figures["loss"], len(batch.text) * world_size())
+            tally.add(figures["loss"], len(batch.text) * world_size())
+            seconds = time.monotonic() - began
+            tally.seconds = before.seconds + seconds
+            samples = tally.samples - before.samples
+            pace = Pace(tally.steps, steps, samples, seconds, figures["loss"], began=before.steps)
             _record(log, figures | {"samples_per_second": pace.rate}, trainer.step)
             if pace.step % progress_every == 0:
                 progress(pace)
+            if after_step is not None:
+                after_step(state)
         trainer.epoch += 1
-        of_epochs.append(_mean(tally.losses[before:]))
-        if after_epoch is not None:
-            after_epoch(trainer)
-    if not tally.losses:
+        tally.end_epoch()
+    if not tally.steps:
         raise StreamError("cannot train: the stream gave no batch; expected at least one")
     model.eval()
-    return TrainResult(len(tally.losses), tally.samples, tally.seconds, tuple(of_epochs))
+    return tally
 
 
 def _record(log: Scalars | None, figures: dict[str, float], step: int) -> None:
     if log is not None:
         for name, value in figures.items():
             log.add_scalar(f"train/{name}", value, step)
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
