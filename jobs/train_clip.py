@@ -38,6 +38,9 @@ class Config:
     negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
     image_size: Annotated[int, "side of the square that the model sees, in pixels", POSITIVE] = 64
     batch_size: Annotated[int, "rows a step, over all processes", POSITIVE] = 128
+    micro_batch: Annotated[
+        int, "most of them that a process computes at a time, 0 for all: less memory, the same gradient", FROM_ZERO
+    ] = 0
     epochs: Annotated[int, "times over the training rows", POSITIVE] = 32
     max_steps: Annotated[int, "stop after so many steps; 0 for no limit", FROM_ZERO] = 0
     learning_rate: Annotated[float, "at its peak", POSITIVE] = 1e-3
@@ -113,6 +116,7 @@ def _train(root: str, release: str, folder: Path, settings: Mapping[str, Any], c
         learning_rate=config.learning_rate,
         hni_weight=config.hni_weight,
         stc_weight=config.stc_weight,
+        micro_batch=config.micro_batch,
         seed=config.seed,
     )
     steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)

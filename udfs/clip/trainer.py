@@ -1,8 +1,8 @@
 """One step of training: three losses of HQ-CLIP on a batch, and the update of the weights."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedTokenizerFast
 
@@ -76,6 +76,8 @@ class Recipe:
     """Mirror half of the images, drawn anew in every epoch."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where there are units for it: CUDA, or AMX on a CPU."""
+    micro_batch: int = 0
+    """Most rows of a process that the towers see at a time, 0 for all: less memory, for one forward pass more."""
     seed: int = 0
 
 
@@ -112,17 +114,14 @@ class Trainer:
         rate = self.recipe.learning_rate * schedule(self.step, self.steps, self.recipe.warmup)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        losses = self._losses(batch)
-        total = losses["contrastive"]
-        total = total + self.recipe.hni_weight * losses["hni"] + self.recipe.stc_weight * losses["stc"]
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(total)
+        losses = self._learn(self._read(batch))
         self._optimizer.step()
         self.step += 1
         with torch.no_grad():
             self.model.clip.logit_scale.clamp_(0, math.log(LARGEST_SCALE))
-        figures = peers.mean(torch.stack([total, *losses.values()])).tolist()
-        told = dict(zip(("loss", *losses), figures, strict=True))
+        figures = peers.mean(torch.stack([*losses.values()])).tolist()
+        told = dict(zip(losses, figures, strict=True))
         return {**told, "learning_rate": rate, "logit_scale": self.model.logit_scale.item()}
 
     def state_dict(self) -> dict[str, Any]:
@@ -134,45 +133,92 @@ class Trainer:
         self.step, self.epoch = state["step"], state["epoch"]
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _losses(self, batch: TrainBatch) -> dict[str, Tensor]:
+    def _read(self, batch: TrainBatch) -> "_Read":
+        """Draw what is drawn, and turn texts into tokens: one that many rows carry is embedded once."""
+        keys = salted(sample_keys(pa.array(batch.sample_id, pa.string())), self.recipe.seed, self.epoch)
         negatives = batch.negative_text if self.recipe.hni_weight else [None] * len(batch.text)
-        image, text, negative, tags, scale = self._features(batch, [text for text in negatives if text is not None])
-        has_negative = torch.tensor([text is not None for text in negatives], device=image.device)
-        return {
+        texts = [*self._thinned(batch.text, keys), *(text for text in negatives if text is not None)]
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        return _Read(
+            images=self._mirrored(batch.image, keys),
+            ids=token_ids(self.tokenizer, list(places)),
+            places=torch.tensor([places[text] for text in texts]),
+            has_negative=torch.tensor([text is not None for text in negatives]),
+            tag_ids=batch.tag_ids,
+        )
+
+    def _learn(self, read: "_Read") -> dict[str, Tensor]:
+        """Leave the gradients of the losses at the weights; return the losses."""
+        parts = min(math.ceil(len(read.images) / (self.recipe.micro_batch or len(read.images))), len(read.ids))
+        if parts == 1:
+            losses = self._losses(self._seen(self._together, read.images, read.ids), read)
+            torch.autograd.backward(losses["loss"])
+            return losses
+        return self._learn_in_parts(read, parts)
+
+    def _learn_in_parts(self, read: "_Read", parts: int) -> dict[str, Tensor]:
+        """Do as ``_learn`` does, with the towers' inner values of one part at a time in memory.
+
+        The losses need the features of all rows at once. They are made without gradients, the losses say what gradient
+        each feature has, and a second pass carries that to the weights (Gao et al. 2021, gradient caching).
+        """
+        inputs = list(zip(read.images.tensor_split(parts), read.ids.tensor_split(parts), strict=True))
+        with torch.no_grad():
+            seen = [self._seen(self.model, images, ids) for images, ids in inputs]
+        leaves = [torch.cat(pieces).requires_grad_() for pieces in zip(*(one.learnt for one in seen), strict=True)]
+        with self._alone():
+            losses = self._losses(_Seen(leaves, self.model.logit_scale), read)
+            torch.autograd.backward(losses["loss"])
+        gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+        sizes = [[len(piece) for piece in pieces] for pieces in zip(*(one.learnt for one in seen), strict=True)]
+        of_parts = zip(*map(torch.split, gradients, sizes), strict=True)
+        for number, ((images, ids), wanted) in enumerate(zip(inputs, of_parts, strict=True), start=1):
+            # The last part's backward pass is the one in which processes add up what all parts have left.
+            with nullcontext() if number == parts else self._alone():
+                again = self._seen(self._together, images, ids)
+                carried = [(piece * gradient).sum() for piece, gradient in zip(again.learnt, wanted, strict=True)]
+                torch.autograd.backward(torch.stack(carried).sum() + 0 * again.scale)
+        return losses
+
+    def _seen(self, model: nn.Module, images: Tensor, ids: Tensor) -> "_Seen":
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._is_bfloat16):
+            image, text, tags, scale = model(images, ids)
+        return _Seen([image, text, *([] if tags is None else [tags])], scale)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Keep gradients from the other processes inside the block."""
+        together = self._together
+        return together.no_sync() if isinstance(together, DistributedDataParallel) else nullcontext()
+
+    def _losses(self, seen: "_Seen", read: "_Read") -> dict[str, Tensor]:
+        """Return each loss by name, and the weighted sum as ``loss``."""
+        image, distinct, *tags = seen.learnt
+        text, negative = torch.tensor_split(distinct[read.places.to(image.device)], [len(image)])
+        has_negative = read.has_negative.to(image.device)
+        losses = {
             "contrastive": contrastive(
                 image,
                 text,
-                scale,
+                seen.scale,
                 all_image=peers.gather(image),
                 all_text=peers.gather(text),
                 first=peers.rank() * len(image),
                 smoothing=self.recipe.smoothing,
             ),
             "hni": hard_negative_identification(
-                image[has_negative], text[has_negative], negative, scale, rows=peers.mean(has_negative.sum().float())
+                image[has_negative],
+                text[has_negative],
+                negative,
+                seen.scale,
+                rows=peers.mean(has_negative.sum().float()),
             ),
-            "stc": self._tag_loss(tags, batch, image),
+            "stc": self._tag_loss(tags[0], read) if tags and self.recipe.stc_weight else image.new_zeros(()),
         }
+        weighted = self.recipe.hni_weight * losses["hni"] + self.recipe.stc_weight * losses["stc"]
+        return {"loss": losses["contrastive"] + weighted, **losses}
 
-    def _features(
-        self, batch: TrainBatch, negatives: list[str]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
-        """Return the features of images, texts and negatives, the logits of tags, and the logit scale."""
-        keys = salted(sample_keys(pa.array(batch.sample_id, pa.string())), self.recipe.seed, self.epoch)
-        texts = [*self._thinned(batch.text, keys), *negatives]
-        # A text that many images carry is embedded once.
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        with self._arithmetic():
-            ids = token_ids(self.tokenizer, list(places))
-            image, text, tags, scale = self._together(self._mirrored(batch.image, keys), ids)
-        text = text[torch.tensor([places[text] for text in texts], device=text.device)]
-        rows = len(batch.text)
-        return image, text[:rows], text[rows:], tags, scale
-
-    def _tag_loss(self, logits: Tensor | None, batch: TrainBatch, image: Tensor) -> Tensor:
-        if logits is None or not self.recipe.stc_weight:
-            return image.new_zeros(())
-        wanted = multi_hot(batch.tag_ids, logits.shape[1]).to(image.device)
+    def _tag_loss(self, logits: Tensor, read: "_Read") -> Tensor:
+        wanted = multi_hot(read.tag_ids, logits.shape[1]).to(logits.device)
         return short_tag_classification(logits, wanted, rows=peers.mean((wanted.sum(dim=1) > 0).sum().float()))
 
     def _mirrored(self, image: Tensor, keys: Hashes) -> Tensor:
@@ -185,10 +231,24 @@ class Trainer:
         share = self.recipe.word_dropout
         return [_thinned(text, key, share) for text, key in zip(texts, keys, strict=True)] if share else list(texts)
 
-    @contextmanager
-    def _arithmetic(self) -> Iterator[None]:
-        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._is_bfloat16):
-            yield
+
+@dataclass(frozen=True)
+class _Read:
+    """A batch as the losses need it: ``places`` are those of each text, then of each negative, among the ``ids``."""
+
+    images: Tensor
+    ids: Tensor
+    places: Tensor
+    has_negative: Tensor
+    tag_ids: Sequence[npt.NDArray[np.int32]]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the towers make of it: ``learnt`` are the features of images, of distinct texts, and the logits of tags."""
+
+    learnt: list[Tensor]
+    scale: Tensor
 
 
 def _thinned(text: str, key: np.uint64, share: float) -> str:

@@ -156,9 +156,26 @@ def test_a_stream_without_a_batch_is_refused() -> None:
         train([[]], _model(), TOKENIZER, RECIPE, steps=1)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_parts_of_a_batch_teach_what_the_whole_does(rows: int) -> None:
+    whole, parts = _model(), _model()
+    for seed in range(3):
+        squares = replace(_squares(seed), negative_text=[TEXTS[3], None, None, None])
+        figures = [
+            Trainer(model, TOKENIZER, replace(RECIPE, micro_batch=micro), steps=10).learn(squares)
+            for model, micro in ((whole, 0), (parts, rows))
+        ]
+        assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
 def steps_together() -> list[float]:
-    """Return the losses of four steps, each on this process's share of the rows."""
-    trainer, rows = Trainer(_model(), TOKENIZER, RECIPE, steps=4), 4 // peers.world_size()
+    """Return the losses of four steps on this process's share of the rows; towers see one row at a time, or all."""
+    recipe = replace(RECIPE, micro_batch=1 if peers.world_size() > 1 else 0)
+    trainer, rows = Trainer(_model(), TOKENIZER, recipe, steps=4), 4 // peers.world_size()
     own = slice(peers.rank() * rows, (peers.rank() + 1) * rows)
     return [trainer.learn(share(_squares(seed), own))["loss"] for seed in range(4)]
 
