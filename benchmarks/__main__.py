@@ -7,6 +7,7 @@ from typing import Final
 BENCHMARKS: Final = {
     "caption": "a chat server captions: CPU of the client, how busy the server is, kills, changes, look-up, budget",
     "demo": "the demo from nothing, a second time, and with 1 % new pairs",
+    "stream": "epochs read by worlds of changing size, killed again and again: is every row there once?",
     "hf_gpu": "a model of transformers on one GPU: images and tokens a second, and how busy the GPU is",
 }
 
