@@ -1,0 +1,98 @@
+"""How fast one thing gives images on this machine: prints a line of JSON.
+
+    python -m benchmarks.stream.rate LAKE decode --threads 2
+
+``decode`` decodes images that lie in memory, and does nothing else: no stream can be faster. ``wide`` streams images
+with the release's mix of texts, negatives and tags; ``narrow`` with the alt-text alone.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+
+from benchmarks.stream.lakes import RELEASE
+from lakehouse.stream import CaptionStream, Mix
+from lakehouse.stream.batch import Pixels
+from lakehouse.stream.decode import decode_crop
+
+BATCH: Final = 256
+SIDE: Final = 224
+_ROWS_A_JOB: Final = 16
+
+
+def decode(lake: str, threads: int) -> Iterator[int]:
+    """Yield the number of images of each batch, once they are decoded."""
+    images = [image for file in sorted(Path(lake, "gold/training").glob("*.parquet")) for image in _images(file)]
+    places = np.empty((4, BATCH, SIDE, SIDE, 3), np.uint8)
+
+    def job(begin: int) -> None:
+        for at in range(begin, min(begin + _ROWS_A_JOB, len(images))):
+            complaint = decode_crop(images[at], places[at // BATCH % len(places), at % BATCH], 0.5, 0.5)
+            assert complaint is None
+
+    with ThreadPoolExecutor(threads) as executor:
+        done = executor.map(job, range(0, len(images), _ROWS_A_JOB))
+        for number, _ in enumerate(done, start=1):
+            if number % (BATCH // _ROWS_A_JOB) == 0:
+                yield BATCH
+
+
+def _images(file: Path) -> Iterator[Pixels]:
+    for image in pq.read_table(file, columns=["image"]).column("image"):
+        yield np.frombuffer(image.as_buffer(), np.uint8)
+
+
+def wide(lake: str, threads: int) -> Iterator[int]:
+    """Yield the number of rows of each batch, with texts, negatives and tags."""
+    stream = CaptionStream(lake, release=RELEASE, batch_size=BATCH, image_size=SIDE, threads=threads)
+    yield from map(len, stream)
+
+
+def narrow(lake: str, threads: int) -> Iterator[int]:
+    """Yield the number of rows of each batch, with one text a row."""
+    texts, negatives = Mix(alt_text=1), Mix()
+    stream = CaptionStream(
+        lake, release=RELEASE, batch_size=BATCH, image_size=SIDE, threads=threads, mix=texts, negatives=negatives
+    )
+    yield from map(len, stream)
+
+
+KINDS: Final[Mapping[str, Callable[[str, int], Iterator[int]]]] = {"decode": decode, "wide": wide, "narrow": narrow}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure from the first batch to the last."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lake")
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--threads", type=int, required=True)
+    args = parser.parse_args(argv)
+    cv2.setNumThreads(0)
+    began = time.monotonic()
+    batches = KINDS[args.kind](args.lake, args.threads)
+    next(batches)
+    first, cpu = time.monotonic(), time.process_time()
+    rows = sum(batches)
+    seconds = time.monotonic() - first
+    told = {
+        "samples_per_second": round(rows / seconds, 1),
+        "cpu_ms_per_sample": round(1000 * (time.process_time() - cpu) / rows, 4),
+        "seconds_to_first_batch": round(first - began, 3),
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+    }
+    print(json.dumps(told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
