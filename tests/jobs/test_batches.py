@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.batch_server import BatchServer
 from benchmarks.chat_server import refusal
-from jobs.describe_images import Config, run
+from jobs.describe_images import JOB, Config
 from lakehouse.lake import Lake, Txn
 from schemas.silver import DESCRIPTIONS, RESPONSES, SAMPLES
 from tests.udfs.batches import samples, served
@@ -34,14 +34,14 @@ def test_a_run_that_broke_off_is_ended_by_the_next(lake: Lake) -> None:
     with served(server.app()) as place:
         config = Config(lake=lake.root, model=f"openai+batch+http://{place}/v1?model=tiny&poll=0.1&file_lines=2")
         add_samples(lake, range(1))
-        assert run(lake, config)["missed_until_the_next_run"] == 1
+        assert JOB.run(lake, config)["missed_until_the_next_run"] == 1
         missed, server.ends_as = len(server.batches), "completed"
         add_samples(lake, range(1, 6))
         server.before = break_off
         with pytest.raises(Exception, match="the server refuses the key"):
-            run(lake, config)
+            JOB.run(lake, config)
         server.before = lambda step: None
-        run(lake, config)
+        JOB.run(lake, config)
     answered = lake.read(RESPONSES).where("status = 'answered'")
     assert answered.count() == lake.read(DESCRIPTIONS).count() == 6
     assert {row.request_key: 1 for row in answered.collect()} == dict(server.worked_on)
