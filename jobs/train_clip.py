@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from lakehouse.cli import FROM_ZERO, POSITIVE, check_name
 from lakehouse.errors import BadInput
@@ -21,6 +21,9 @@ from lakehouse.trainer_job import TrainerJob
 from lakehouse.weights import parse_weights
 from schemas.gold import RELEASES, TRAINING
 from schemas.ops import RUNS
+
+if TYPE_CHECKING:
+    from udfs.clip.training import Tally
 
 
 @dataclass(frozen=True)
@@ -95,18 +98,14 @@ def _train(root: str, release: str, folder: Path, settings: Mapping[str, Any], c
     from lakehouse import peers
     from udfs.clip.checkpoint import Checkpoint
     from udfs.clip.model import Sizes, save_clip, small_clip
-    from udfs.clip.tokenizer import read_tokenizer, train_tokenizer, write_tokenizer
+    from udfs.clip.tokenizer import read_tokenizer
     from udfs.clip.training import Recipe, train
 
     stream, sizes, unread = _stream(root, release, config), Sizes(image_size=config.image_size), Quota(MAX_SKIPPED)
     checkpoint = Checkpoint(folder, json.dumps(settings), config.checkpoint_minutes)
     state = None
     if peers.rank() == 0:
-        state = checkpoint.read()
-        if state is None:
-            texts = _texts(root, stream, unread)
-            made = train_tokenizer(texts, vocab_size=config.vocab_size, max_tokens=sizes.max_tokens)
-            state = {"tokenizer": write_tokenizer(made)}
+        state = checkpoint.read() or {"tokenizer": _tokenizer(_texts(root, stream, unread), config, sizes.max_tokens)}
     state = peers.from_first(state)
     if "stream" in state:
         _go_on(stream, state)
@@ -143,17 +142,27 @@ def _train(root: str, release: str, folder: Path, settings: Mapping[str, Any], c
         for old in ("training.json", "retrieval.json"):
             (folder / old).unlink(missing_ok=True)
         save_clip(folder, model, tokenizer)
+    weights = sum(weights.numel() for weights in model.parameters())
+    return {**_told(result, stream), "parameters": weights, "texts_unread": unread.skipped.total()}
+
+
+def _tokenizer(texts: Iterator[str], config: Config, max_tokens: int) -> str:
+    from udfs.clip.tokenizer import train_tokenizer, write_tokenizer
+
+    return write_tokenizer(train_tokenizer(texts, vocab_size=config.vocab_size, max_tokens=max_tokens))
+
+
+def _told(result: "Tally", stream: CaptionStream) -> dict[str, Any]:
+    """Return what a finished training says of itself."""
     return {
         "steps": result.steps,
         "samples": result.samples,
         "seconds": round(result.seconds, 2),
         "samples_per_second": round(result.samples / result.seconds, 1),
         "losses": [round(loss, 4) for loss in result.losses],
-        "parameters": sum(weights.numel() for weights in model.parameters()),
         "realised_mix": {name: round(share, 4) for name, share in stream.counters.realised_mix.items()},
         "rows": stream.rows,
         "skipped": stream.counters.skipped.total(),
-        "texts_unread": unread.skipped.total(),
     }
 
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -128,6 +128,8 @@ class AnyServer(ChatServer):
 
     status: int = 200
     body: str = ""
+    asked: list[str] = field(default_factory=list)
+    """The methods and paths of what was asked."""
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -135,7 +137,8 @@ class AnyServer(ChatServer):
         app.router.add_post("/{path:.*}", self._same)
         return app
 
-    async def _same(self, _: web.Request) -> web.Response:
+    async def _same(self, request: web.Request) -> web.Response:
+        self.asked.append(f"{request.method} {request.path}")
         headers = {"Location": "https://example.org/"} if self.status == 302 else None
         return web.Response(status=self.status, text=self.body, headers=headers)
 
@@ -170,8 +173,10 @@ def test_a_server_of_something_else_is_named_before_it_is_asked(status: int, bod
     ],
 )
 def test_a_server_that_refuses_a_request_for_nothing_may_be_asked(status: int, body: str) -> None:
-    with serving(AnyServer(status=status, body=body)) as uri:
+    server = AnyServer(status=status, body=body)
+    with serving(server) as uri:
         load(uri).check()
+    assert server.asked == ["GET /v1/models", "POST /v1/chat/completions"]
 
 
 def test_a_key_that_is_refused_where_no_models_are_listed_is_named() -> None:
