@@ -1,9 +1,9 @@
 """How many tokens a text has for a named tokenizer, counted as a trainer would."""
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from lakehouse.clip_tokens import clip_counter
 from lakehouse.errors import BadInput
 
 CLIP_LIMIT: Final = 77
@@ -25,13 +25,5 @@ def count_tokens(tokenizer: str, texts: Iterable[str | None]) -> list[int | None
     return [None if text is None else count(text) for text in texts]
 
 
-@functools.cache
-def _clip() -> Callable[[str], int]:
-    from instant_clip_tokenizer import Tokenizer
-
-    encode = Tokenizer().encode
-    return lambda text: len(encode(text)) + 2
-
-
-TOKENIZERS: Final[Mapping[str, Callable[[], Callable[[str], int]]]] = {"clip": _clip}
+TOKENIZERS: Final[Mapping[str, Callable[[], Callable[[str], int]]]] = {"clip": clip_counter}
 """Name, as it stands in tables, to what makes a counter of tokens."""

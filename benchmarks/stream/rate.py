@@ -22,8 +22,9 @@ import pyarrow.parquet as pq
 
 from benchmarks.stream.lakes import RELEASE
 from lakehouse.stream import CaptionStream, Mix
+from lakehouse.stream.augment import View
 from lakehouse.stream.batch import Pixels
-from lakehouse.stream.decode import decode_crop
+from lakehouse.stream.decode import decode_view
 
 BATCH: Final = 256
 SIDE: Final = 224
@@ -37,7 +38,7 @@ def decode(lake: str, threads: int) -> Iterator[int]:
 
     def job(begin: int) -> None:
         for at in range(begin, min(begin + _ROWS_A_JOB, len(images))):
-            complaint = decode_crop(images[at], places[at // BATCH % len(places), at % BATCH], 0.5, 0.5)
+            complaint = decode_view(images[at], places[at // BATCH % len(places), at % BATCH], View(0.5, 0.5))
             assert complaint is None
 
     with ThreadPoolExecutor(threads) as executor:

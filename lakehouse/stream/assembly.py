@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
-from lakehouse.stream.batch import Batch, PixelPool, Pixels
+from lakehouse.stream.batch import Batch, PixelPool, Pixels, TagForm
 from lakehouse.stream.chunk import Chunk
 from lakehouse.stream.crew import Crew
-from lakehouse.stream.decode import decode_crop
+from lakehouse.stream.decode import decode_view
 from lakehouse.stream.faults import NO_TEXT, UNDECODABLE_IMAGE, Fault, Quota
+from lakehouse.stream.tag_tensors import tags_as
 
 Row = tuple[Chunk, int]
 """A chunk, and a place in its lists."""
@@ -45,12 +45,24 @@ class Assembler:
     processes whose batches differ in length would wait for each other for ever.
     """
 
-    def __init__(self, crew: Crew, pool: PixelPool, quota: Quota, *, ahead: int, is_filled: bool) -> None:
+    def __init__(
+        self,
+        crew: Crew,
+        pool: PixelPool,
+        quota: Quota,
+        *,
+        ahead: int,
+        is_filled: bool,
+        tags: TagForm = "lists",
+        tag_count: int = 0,
+    ) -> None:
         self._crew = crew
         self._pool = pool
         self._quota = quota
         self._ahead = ahead
         self._is_filled = is_filled
+        self._tags: TagForm = tags
+        self._tag_count = tag_count
         self._spare: tuple[Row, Pixels] | None = None
 
     def batches(self, rows: Iterable[Sequence[Row]]) -> Iterator[Assembled]:
@@ -73,6 +85,8 @@ class Assembler:
 
     def _finish(self, begun: _Begun) -> Assembled:
         complaints = [complaint for job in begun.jobs for complaint in self._crew.result(job)]
+        if not any(complaints) and all(chunk.has_all_texts for chunk, _ in begun.rows):
+            return self._whole(begun)
         faults = [_fault(row, complaint) for row, complaint in zip(begun.rows, complaints, strict=True)]
         skipped = Counter(fault.reason for fault in faults if fault)
         for fault in filter(None, faults):
@@ -81,9 +95,16 @@ class Assembler:
         rows, pixels = self._closed_or_filled(begun, good) if skipped else (begun.rows, begun.pixels)
         if not rows:
             return Assembled(None, skipped=skipped)
+        self._keep_spare(rows, pixels)
+        return self._assembled(rows, pixels, repeated=len(rows) - len(good), skipped=skipped)
+
+    def _whole(self, begun: _Begun) -> Assembled:
+        self._keep_spare(begun.rows, begun.pixels)
+        return self._assembled(begun.rows, begun.pixels, repeated=0, skipped=Counter())
+
+    def _keep_spare(self, rows: Sequence[Row], pixels: Pixels) -> None:
         if self._is_filled:
             self._spare = rows[0], pixels[0].copy()
-        return _assembled(rows, pixels, repeated=len(rows) - len(good), skipped=skipped)
 
     def _closed_or_filled(self, begun: _Begun, good: Sequence[int]) -> tuple[Sequence[Row], Pixels]:
         if not self._is_filled:
@@ -100,6 +121,23 @@ class Assembler:
                 rows[place], begun.pixels[place] = self._spare
         return rows, begun.pixels
 
+    def _assembled(self, rows: Sequence[Row], pixels: Pixels, *, repeated: int, skipped: Counter[str]) -> Assembled:
+        tags = [chunk.tag_ids[index] for chunk, index in rows]
+        return Assembled(
+            Batch(
+                # A view: rows stay (height, width, channel) in memory, which is what channels_last means.
+                image=torch.from_numpy(pixels).permute(0, 3, 1, 2),
+                text=[chunk.texts.text[index] or "" for chunk, index in rows],
+                negative_text=[chunk.negatives.text[index] for chunk, index in rows],
+                tag_ids=tags_as(self._tags, tags, self._tag_count),
+                sample_id=[chunk.sample_ids[index] for chunk, index in rows],
+            ),
+            repeated=repeated,
+            skipped=skipped,
+            texts=Counter(chunk.texts.column[index] for chunk, index in rows),
+            negatives=Counter(chunk.negatives.column[index] for chunk, index in rows),
+        )
+
 
 def _decode(rows: Sequence[Row], places: Pixels) -> list[str | None]:
     """Decode rows into their places; return for each what was wrong, None where nothing was."""
@@ -108,7 +146,7 @@ def _decode(rows: Sequence[Row], places: Pixels) -> list[str | None]:
         if chunk.fault:
             complaints.append(chunk.fault.detail)
         else:
-            complaints.append(decode_crop(chunk.images[index], place, chunk.down[index], chunk.right[index]))
+            complaints.append(decode_view(chunk.images[index], place, chunk.views[index]))
     return complaints
 
 
@@ -122,24 +160,3 @@ def _fault(row: Row, complaint: str | None) -> Fault | None:
         detail = "the row has none of the texts that the mix asks for"
         return Fault(NO_TEXT, detail, chunk.file, chunk.row_group, (chunk.sample_ids[index],))
     return None
-
-
-def _assembled(rows: Sequence[Row], pixels: Pixels, *, repeated: int, skipped: Counter[str]) -> Assembled:
-    return Assembled(
-        Batch(
-            # A view: rows stay (height, width, channel) in memory, which is what channels_last means.
-            image=torch.from_numpy(pixels).permute(0, 3, 1, 2),
-            text=[chunk.texts.text[index] or "" for chunk, index in rows],
-            negative_text=[chunk.negatives.text[index] for chunk, index in rows],
-            tag_ids=[chunk.tag_ids[index] for chunk, index in rows],
-            sample_id=[chunk.sample_ids[index] for chunk, index in rows],
-        ),
-        repeated=repeated,
-        skipped=skipped,
-        texts=_counted(chunk.texts.column[index] for chunk, index in rows),
-        negatives=_counted(chunk.negatives.column[index] for chunk, index in rows),
-    )
-
-
-def _counted(columns: Iterable[np.int64]) -> Counter[int]:
-    return Counter(int(column) for column in columns)

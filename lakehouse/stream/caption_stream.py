@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from time import monotonic
+from typing import TYPE_CHECKING, Any, get_args
 
 from lakehouse.errors import MissingPart, StreamError
 from lakehouse.outcome import not_installed
-from lakehouse.stream.batch import Batch, PixelPool
-from lakehouse.stream.chunk import Recipe, is_text
+from lakehouse.stream.augment import Crop, CropName, crop_of
+from lakehouse.stream.batch import Batch, PixelPool, TagForm
+from lakehouse.stream.choice import is_text
+from lakehouse.stream.chunk import Recipe
 from lakehouse.stream.counters import Counters
 from lakehouse.stream.crew import Crew, processors
 from lakehouse.stream.delta import Snapshot, open_snapshot
 from lakehouse.stream.faults import MAX_SKIPPED, Fault, Quota
+from lakehouse.stream.long_texts import LongTexts, Whole
 from lakehouse.stream.mix import Mix
 from lakehouse.stream.order import Order, lanes_for
 from lakehouse.stream.plan import Plan, make_plan
@@ -20,10 +24,10 @@ from lakehouse.stream.releases import Release, read_release, table_location
 from lakehouse.stream.world import World
 
 if TYPE_CHECKING:
+    import torch
+
     from lakehouse.stream.assembly import Assembled, Row
     from lakehouse.stream.chunk import Chunk
-
-Crop = Literal["random", "center"]
 
 _KEYS = ("sample_id", "image_id", "request_key", "recap_request_keys", "run_id")
 _NOT_TEXTS = (*_KEYS, "image_policy", "vocabulary", "split")
@@ -53,7 +57,15 @@ class CaptionStream:
         seed: of order, choice of text and crop; None takes the release's own
         world: which process this is; ``World.detect()`` asks torchrun or SLURM
         threads: that decode; None takes one a processor, 16 at most
-        crop: where the square lies: anywhere, by hash of the row, or in the middle
+        crop: ``random`` is a square anywhere, by hash of the row, ``center`` one in the middle, ``random_resized`` a
+            window of varying size and shape (``lakehouse.stream.augment``, where each can be given bounds of its own)
+        flip: mirror half of the images, drawn anew in every epoch, but none of which a chosen text says left or right
+        long_texts: what is taken of the chosen text: ``Whole()``, ``FirstSentences(2)``, ``SentenceSpan(3)`` or
+            ``DropLong(77)`` (``lakehouse.stream.long_texts``)
+        tags: ``lists`` an array a row, ``padded`` a tensor filled up with -1, ``multi_hot`` a bool tensor of the
+            vocabulary's width
+        pin_memory: put images where a GPU copies from without the processor
+        device: move images, and tags that are a tensor, there, one batch ahead; None leaves them where they are
         shuffle: False gives the table's own order, for evaluation on one process
         drop_last: leave out the last batch if it is not full; otherwise it is shorter, and equal on all processes
         lanes: see ``lakehouse.stream.order``; None takes what suits the table. Part of the order
@@ -79,7 +91,12 @@ class CaptionStream:
         seed: int | None = None,
         world: World = World(),  # noqa: B008 # frozen
         threads: int | None = None,
-        crop: Crop = "random",
+        crop: CropName | Crop = "random",
+        flip: bool = False,
+        long_texts: LongTexts = Whole(),  # noqa: B008 # frozen
+        tags: TagForm = "lists",
+        pin_memory: bool = False,
+        device: "torch.device | str | None" = None,
         shuffle: bool = True,
         drop_last: bool = True,
         lanes: int | None = None,
@@ -89,8 +106,7 @@ class CaptionStream:
     ) -> None:
         _need_parts()
         _check_positive(batch_size=batch_size, image_size=image_size, threads=threads, lanes=lanes)
-        if crop not in ("random", "center"):
-            raise StreamError(f"unknown crop {crop!r}: expected 'random' or 'center'")
+        _check_form(tags, pin_memory)
         self.release = read_release(os.fspath(lake), release, storage_options)
         self.mix = self.release.mix if mix is None else mix
         self.negatives = self.release.negatives if negatives is None else negatives
@@ -101,7 +117,9 @@ class CaptionStream:
         self.image_size = image_size
         self.counters = Counters()
         self._threads = threads or min(_MOST_THREADS, processors())
-        self._crop, self._is_shuffled, self._drops_last = crop, shuffle, drop_last
+        self._crop, self._is_flipped, self._long_texts = crop_of(crop), flip, long_texts
+        self._tags, self._device = tags, device
+        self._is_shuffled, self._drops_last = shuffle, drop_last
         self._max_skipped, self._patience_s = max_skipped, patience_s
         snapshot = open_snapshot(
             table_location(os.fspath(lake), self.release.table_name), self.release.table_version, storage_options
@@ -113,7 +131,9 @@ class CaptionStream:
         )
         _check_rows(self._plan, self.release, split)
         self.lanes = lanes or (lanes_for(len(self._plan.groups)) if shuffle else 1)
-        self._pool = PixelPool(shape=(batch_size, image_size, image_size, 3), most=_BATCHES_AHEAD + 3)
+        self._pool = PixelPool(
+            shape=(batch_size, image_size, image_size, 3), most=_BATCHES_AHEAD + 4, is_pinned=pin_memory
+        )
         self._epoch, self._position = 0, 0
         self._faults: dict[Fault, None] = {}
         self._quota = self._new_quota()
@@ -174,24 +194,44 @@ class CaptionStream:
         work = Work(self._plan, order, self._recipe())
         segments = order.segments(self.world, start, stop)
         crew = Crew(self._threads, name="decoder", patience_s=self._patience_s)
-        assembler = Assembler(crew, self._pool, self._quota, ahead=_BATCHES_AHEAD, is_filled=self.world.size > 1)
+        assembler = Assembler(
+            crew,
+            self._pool,
+            self._quota,
+            ahead=_BATCHES_AHEAD,
+            is_filled=self.world.size > 1,
+            tags=self._tags,
+            tag_count=self.release.tag_count,
+        )
         readers = min(_MOST_READERS, self._threads)
         try:
             with reading(work, segments, threads=readers, patience_s=self._patience_s) as chunks:
                 rows = self._rows(order, chunks, start, stop)
-                for number, assembled in enumerate(assembler.batches(rows), start=1):
+                asked = monotonic()
+                for number, assembled in enumerate(self._moved(assembler.batches(rows)), start=1):
                     if turn != self._turn:
                         raise StreamError("this loop over the stream has ended: another one or a new epoch has begun")
                     self._position = self._end(start, number)
                     self._count(assembled)
                     if assembled.batch is not None:
+                        self.counters.wait_seconds += monotonic() - asked
                         yield assembled.batch
+                        asked = monotonic()
         finally:
             crew.close()
         if turn == self._turn:
             self.counters.tail += self.rows - self._position
             self.counters.left_out += sum(rows for _, rows in self._plan.unreadable)
             self.set_epoch(self._epoch + 1)
+
+    def _moved(self, assembled: Iterator["Assembled"]) -> Iterator["Assembled"]:
+        if self._device is None:
+            return assembled
+        import torch
+
+        from lakehouse.stream.device import DeviceCopier
+
+        return DeviceCopier(torch.device(self._device)).ahead(assembled)
 
     def _rows(self, order: Order, chunks: Iterator["Chunk"], start: int, stop: int) -> Iterator[list["Row"]]:
         """Yield the rows of each batch of this process."""
@@ -211,7 +251,7 @@ class CaptionStream:
         return Order(self._plan.rows, self.lanes, self.seed, self._epoch, self._is_shuffled)
 
     def _recipe(self) -> Recipe:
-        return Recipe(self.mix, self.negatives, self.seed, self._epoch, self._crop == "random")
+        return Recipe(self.mix, self.negatives, self.seed, self._epoch, self._crop, self._is_flipped, self._long_texts)
 
     def _batches_from(self, position: int) -> int:
         full, rest = divmod(self.rows - position, self.batch_size * self.world.size)
@@ -286,6 +326,15 @@ def _check_positive(**numbers: int | None) -> None:
     for name, number in numbers.items():
         if number is not None and number < 1:
             raise StreamError(f"bad {name}={number}: expected a whole number from 1")
+
+
+def _check_form(tags: str, pin_memory: bool) -> None:
+    if tags not in get_args(TagForm):
+        raise StreamError(f"unknown form of tags {tags!r}: expected one of {', '.join(map(repr, get_args(TagForm)))}")
+    import torch
+
+    if pin_memory and not torch.cuda.is_available():
+        raise StreamError("cannot pin memory: torch sees no GPU; expected pin_memory=False")
 
 
 def _need_parts() -> None:

@@ -16,6 +16,7 @@ class Counters:
         left_out: rows of files and row groups that are too damaged to be in an epoch; for the whole world
         texts: rows by the text column that the mix chose
         negatives: rows by the column of their negative text; rows without one are missing
+        wait_seconds: how long the trainer waited for batches, the first of each epoch included
     """
 
     batches: int = 0
@@ -26,6 +27,7 @@ class Counters:
     left_out: int = 0
     texts: Counter[str] = field(default_factory=Counter)
     negatives: Counter[str] = field(default_factory=Counter)
+    wait_seconds: float = 0.0
 
     @property
     def realised_mix(self) -> dict[str, float]:

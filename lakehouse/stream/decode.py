@@ -4,29 +4,29 @@ OpenCV may see these bytes because this engine made them: ``publish_gold`` re-en
 made must never come here, as files exist that crash or hang it.
 """
 
-from collections.abc import Callable
+import math
+from typing import Final
 
 import cv2
 import numpy as np
 
+from lakehouse.stream.augment import View
 from lakehouse.stream.batch import Pixels
 
 # The field resizes the short side to 256 for a crop of 224.
-_SHORT_SIDE_PER_CROP = 8 / 7
+_SHORT_SIDE_PER_CROP: Final = 8 / 7
 # A crop that shows less than this share of the short side is not the picture that its text describes.
-_LARGEST_SHORT_SIDE_PER_CROP = 1.25
-_JPEG = b"\xff\xd8\xff"
-_FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-
-Decoder = Callable[[Pixels, Pixels, float, float], str | None]
+_LARGEST_SHORT_SIDE_PER_CROP: Final = 1.25
+_JPEG: Final = b"\xff\xd8\xff"
+_FLAGS: Final = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode_crop(encoded: Pixels, place: Pixels, down: float, right: float) -> str | None:
-    """Fill ``place`` (side, side, 3) with a square crop of the image; return None, or what is wrong with the image.
+def decode_view(encoded: Pixels, place: Pixels, view: View) -> str | None:
+    """Fill ``place`` (side, side, 3) with the view's part of the image; return None, or what is wrong with the image.
 
-    ``down`` and ``right``, in [0, 1), say where between the borders the crop lies; 0.5 is the middle. An image whose
-    short side is from 1 to 1.25 times the crop is cropped as it is; any other is first resized to 8/7 of the crop, or
-    to the crop where it is smaller.
+    A view with an area is cut out and scaled to the square. For one without, an image whose short side is from 1 to
+    1.25 times the square is cropped as it is; any other is first resized to 8/7 of the square, or to the square where
+    it is smaller.
     """
     if encoded[:3].tobytes() != _JPEG:
         return f"not a JPEG: {len(encoded)} bytes that begin with {encoded[:3].tobytes()!r}"
@@ -37,10 +37,37 @@ def decode_crop(encoded: Pixels, place: Pixels, down: float, right: float) -> st
     if image is None:
         return f"no image in {len(encoded)} bytes of JPEG"
     side = place.shape[0]
-    image = _resized(image, side)
-    top, left = int(down * (image.shape[0] - side + 1)), int(right * (image.shape[1] - side + 1))
-    place[...] = image[top : top + side, left : left + side]
+    if view.area is None:
+        shown = _cut(_resized(image, side), side, side, view)
+    else:
+        shown = _scaled(_cut(image, *_window(image, view.area, view.aspect), view), (side, side))
+    if view.is_mirrored:
+        cv2.flip(shown, 1, dst=place)
+    else:
+        place[...] = shown
     return None
+
+
+def _cut(image: Pixels, height: int, width: int, view: View) -> Pixels:
+    top = int(view.down * (image.shape[0] - height + 1))
+    left = int(view.right * (image.shape[1] - width + 1))
+    return image[top : top + height, left : left + width]
+
+
+def _window(image: Pixels, area: float, aspect: float) -> tuple[int, int]:
+    """Return height and width of a window of that area and aspect, less wide or high where it would not fit."""
+    height, width = image.shape[:2]
+    pixels = area * height * width
+    return (
+        min(height, max(1, round(math.sqrt(pixels / aspect)))),
+        min(width, max(1, round(math.sqrt(pixels * aspect)))),
+    )
+
+
+def _scaled(image: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return the image in another size, given as width and height."""
+    method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
 
 
 def _resized(image: Pixels, side: int) -> Pixels:
@@ -49,6 +76,4 @@ def _resized(image: Pixels, side: int) -> Pixels:
     if side <= short <= side * _LARGEST_SHORT_SIDE_PER_CROP:
         return image
     wanted = side if short < side else round(side * _SHORT_SIDE_PER_CROP)
-    size = (max(wanted, round(width * wanted / short)), max(wanted, round(height * wanted / short)))
-    method = cv2.INTER_CUBIC if short < side else cv2.INTER_AREA
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+    return _scaled(image, (max(wanted, round(width * wanted / short)), max(wanted, round(height * wanted / short))))

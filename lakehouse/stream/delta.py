@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import fs
 
 from lakehouse.errors import StreamError
+from lakehouse.stream.stores import open_store
 
 Mask = npt.NDArray[np.bool_]
 
@@ -67,28 +68,28 @@ class Snapshot:
 def open_snapshot(table: str, version: int | None, storage_options: Mapping[str, str] | None = None) -> Snapshot:
     """Return version ``version`` of the Delta table at ``table``, or its newest where that is None.
 
-    ``storage_options`` are those of the ``deltalake`` package; Parquet is read with the credentials of the environment.
+    ``storage_options`` are those of the ``deltalake`` package.
     """
     try:
         delta = DeltaTable(table, version=version, storage_options=dict(storage_options or {}) or None)
         deleted = pa.table(delta.deletion_vectors())
         added = pa.table(delta.get_add_actions())
-        uris = delta.file_uris()
     except TableNotFoundError:
         raise StreamError(f"no Delta table at {table!r}") from None
     except DeltaError as error:
         raise StreamError(f"cannot open version {version} of {table!r}: {error}") from error
-    # deltalake gives a percent-encoded root, and behind it names as they are on disk.
-    encoded, root = _without_scheme(delta.table_uri), unquote(_without_scheme(delta.table_uri)).rstrip("/")
-    files = tuple(sorted(f"{root}/{_without_scheme(uri).removeprefix(encoded)}" for uri in uris))
+    root = unquote(_without_scheme(delta.table_uri)).rstrip("/")
+    # The log's own names: deltalake's file_uris() decodes them on a disk, and in a bucket does not.
+    paths = [_path(root, name) for name in added.column("path").to_pylist()]
+    files = tuple(sorted(paths))
     return Snapshot(
         table=table,
         version=delta.version(),
-        filesystem=_filesystem(delta.table_uri),
+        filesystem=open_store(delta.table_uri, storage_options),
         files=files,
         left=dict(_masks(deleted, files)),
         schema=pa.schema(delta.schema().to_arrow()),
-        records=dict(_records(root, added)),
+        records=dict(_records(paths, added)),
     )
 
 
@@ -101,17 +102,17 @@ def _masks(deleted: pa.Table, files: Sequence[str]) -> Iterator[tuple[str, Mask]
         yield file, vectors[index].values.to_numpy(zero_copy_only=False)
 
 
-def _records(root: str, added: pa.Table) -> Iterator[tuple[str, int]]:
+def _records(paths: Sequence[str], added: pa.Table) -> Iterator[tuple[str, int]]:
     if "num_records" not in added.column_names:
         return
-    for path, count in zip(added.column("path").to_pylist(), added.column("num_records").to_pylist(), strict=True):
+    for path, count in zip(paths, added.column("num_records").to_pylist(), strict=True):
         if count is not None:
-            yield f"{root}/{unquote(path)}", count
+            yield path, count
 
 
-def _filesystem(uri: str) -> fs.FileSystem:
-    is_local = urlsplit(uri).scheme in ("", "file")
-    return fs.LocalFileSystem() if is_local else fs.FileSystem.from_uri(uri)[0]
+def _path(root: str, name: str) -> str:
+    """Return where a file lies that the log names by its percent-encoded path, from the root or, in a clone, whole."""
+    return unquote(_without_scheme(name) if "://" in name else f"{root}/".replace("%", "%25") + name)
 
 
 def _without_scheme(uri: str) -> str:

@@ -19,16 +19,16 @@ from lakehouse.stream.world import World
 MOST_LANES = 48
 """Lanes of a table with many row groups. Divisible by 2, 3, 4, 6, 8, 12, 16, 24 and 48."""
 
-_GROUPS_IN_A_LANE = 4
+_GROUPS_IN_A_LANE = 8
 _SHUFFLE_GROUPS, _SHUFFLE_ROWS = 1, 2
 
 Numbers = npt.NDArray[np.int64]
 
 
 def lanes_for(groups: int) -> int:
-    """Return the default count of lanes for a table of ``groups`` row groups: at least four row groups in a lane.
+    """Return the default count of lanes for a table of ``groups`` row groups: at least eight row groups in a lane.
 
-    A row group that lies across the end of a lane is read for both, so many lanes on few row groups read much twice.
+    A row group that lies across the end of a lane is read for both: with eight, an eighth is read twice at most.
     """
     fitting = [lanes for lanes in range(1, MOST_LANES + 1) if MOST_LANES % lanes == 0]
     return max(lanes for lanes in fitting if lanes == 1 or lanes * _GROUPS_IN_A_LANE <= groups)

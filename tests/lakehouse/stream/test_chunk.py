@@ -5,13 +5,15 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.stream import Mix
-from lakehouse.stream.chunk import Chunk, Recipe, as_texts, is_text, make_chunk
+from lakehouse.stream.augment import CenterCrop, View
+from lakehouse.stream.choice import as_texts, is_text
+from lakehouse.stream.chunk import Chunk, Recipe, make_chunk
 from lakehouse.stream.order import Segment
 from tests.lakehouse.stream.lakes import jpeg, sample_id, training_rows
 
 
 def chunk_of(table: pa.Table, rows: list[int], **recipe: object) -> Chunk:
-    given = {"mix": Mix(alt_text=1), "negatives": Mix(), "seed": 0, "epoch": 0, "is_random_crop": True, **recipe}
+    given = {"mix": Mix(alt_text=1), "negatives": Mix(), "seed": 0, "epoch": 0, **recipe}
     segment = Segment(0, 0, 0, 0, len(rows), 0)
     return make_chunk(table, np.array(rows), segment, Recipe(**given), file="f", row_group=0)  # type: ignore[arg-type]
 
@@ -46,7 +48,7 @@ def test_a_text_that_a_row_lacks_is_never_chosen() -> None:
 
 def test_a_row_without_any_text_of_the_mix_has_none() -> None:
     chunk = chunk_of(training_rows(2), [0, 1], mix=Mix(web_tags=1), negatives=Mix(web_tags=1))
-    assert (chunk.texts.text, chunk.texts.column.tolist()) == ([None, None], [-1, -1])
+    assert (chunk.texts.text, chunk.texts.column) == ([None, None], [-1, -1])
     assert chunk.negatives.text == [None, None]
 
 
@@ -54,7 +56,7 @@ def test_the_choice_belongs_to_the_row_and_not_to_its_place() -> None:
     mix = Mix(alt_text=1, long_positive=1)
     one, other = chunk_of(training_rows(20), list(range(20)), mix=mix), chunk_of(training_rows(20), [7, 3], mix=mix)
     assert other.texts.text == [one.texts.text[7], one.texts.text[3]]
-    assert other.down.tolist() == one.down[[7, 3]].tolist()
+    assert other.views == [one.views[7], one.views[3]]
 
 
 def test_the_choice_changes_with_the_epoch() -> None:
@@ -67,14 +69,14 @@ def test_the_choices_of_a_release_are_what_they_always_were() -> None:
     # Pinned: other choices here silently change what every release that was ever made trains on.
     mixes = {"mix": Mix(alt_text=1, long_positive=1), "negatives": Mix(long_negative=1, short_negative=1)}
     chunk = chunk_of(training_rows(12), list(range(12)), **mixes, seed=7, epoch=2)
-    assert chunk.texts.column.tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1]
-    assert chunk.negatives.column.tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
-    assert chunk.down[:3].round(8).tolist() == [0.06708986, 0.10258934, 0.552031]
-    assert chunk.right[:3].round(8).tolist() == [0.97664113, 0.1055926, 0.48407511]
+    assert chunk.texts.column == [1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1]
+    assert chunk.negatives.column == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert [round(view.down, 8) for view in chunk.views[:3]] == [0.06708986, 0.10258934, 0.552031]
+    assert [round(view.right, 8) for view in chunk.views[:3]] == [0.97664113, 0.1055926, 0.48407511]
 
 
 def test_a_crop_in_the_middle_is_in_the_middle() -> None:
-    assert chunk_of(training_rows(2), [0, 1], is_random_crop=False).down.tolist() == [0.5, 0.5]
+    assert chunk_of(training_rows(2), [0, 1], crop=CenterCrop()).views == [View(0.5, 0.5)] * 2
 
 
 def test_a_missing_tag_is_left_out_of_the_text() -> None:

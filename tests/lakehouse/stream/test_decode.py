@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from lakehouse.stream.augment import View
 from lakehouse.stream.batch import Pixels
-from lakehouse.stream.decode import decode_crop
+from lakehouse.stream.decode import decode_view
 from tests.lakehouse.stream.lakes import colour, jpeg
 
 
@@ -20,7 +21,7 @@ def ramp(height: int, width: int) -> Pixels:
 def decoded(encoded: Pixels | bytes, side: int, down: float = 0.5, right: float = 0.5) -> Pixels:
     place = np.zeros((side, side, 3), np.uint8)
     data = np.frombuffer(encoded, np.uint8) if isinstance(encoded, bytes) else encoded
-    assert decode_crop(data, place, down, right) is None
+    assert decode_view(data, place, View(down, right)) is None
     return place
 
 
@@ -48,11 +49,11 @@ def test_a_much_larger_image_is_scaled_before_it_is_cropped() -> None:
 @pytest.mark.parametrize("encoded", [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\xff\xd8\xff" + b"x" * 50])
 def test_what_is_no_jpeg_gets_a_reason(encoded: bytes) -> None:
     place = np.zeros((8, 8, 3), np.uint8)
-    reason = decode_crop(np.frombuffer(encoded, np.uint8), place, 0.5, 0.5)
+    reason = decode_view(np.frombuffer(encoded, np.uint8), place, View(0.5, 0.5))
     assert reason is not None
     assert "JPEG" in reason
 
 
 def test_a_png_never_reaches_the_decoder() -> None:
     png = np.asarray(cv2.imencode(".png", np.ones((9, 9, 3), np.uint8))[1])
-    assert "not a JPEG" in str(decode_crop(png, np.zeros((8, 8, 3), np.uint8), 0.5, 0.5))
+    assert "not a JPEG" in str(decode_view(png, np.zeros((8, 8, 3), np.uint8), View(0.5, 0.5)))

@@ -115,5 +115,5 @@ def test_a_world_that_divides_the_lanes_reads_few_row_groups_twice() -> None:
         assert read <= 500 + 48
 
 
-def test_lanes_have_at_least_four_row_groups() -> None:
-    assert [lanes_for(groups) for groups in (0, 1, 7, 8, 32, 191, 192, 10**6)] == [1, 1, 1, 2, 8, 24, 48, 48]
+def test_lanes_have_at_least_eight_row_groups() -> None:
+    assert [lanes_for(groups) for groups in (0, 1, 15, 16, 64, 383, 384, 10**6)] == [1, 1, 1, 2, 8, 24, 48, 48]
