@@ -1,5 +1,6 @@
 """What of an image a batch shows, drawn for each row: crops under the field's names, and mirroring."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ class RandomResizedCrop:
     def windows(self, keys: Hashes) -> npt.NDArray[np.float64]:
         """Return down, right, area and aspect; the aspect is even in its logarithm."""
         area = _between(*self.scale, fractions(salted(keys, _AREA)))
-        aspect = np.exp(_between(*np.log(self.ratio), fractions(salted(keys, _ASPECT))))
+        low, high = map(math.log, self.ratio)
+        aspect = np.exp(_between(low, high, fractions(salted(keys, _ASPECT))))
         return np.concatenate([RandomCrop().windows(keys), np.stack([area, aspect], axis=1)], axis=1)
 
 

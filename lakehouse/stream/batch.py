@@ -1,7 +1,6 @@
 """What a trainer gets: a batch, in memory that is used again only when nobody holds it."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -26,16 +25,18 @@ class Batch:
         image: uint8, RGB, shape (rows, 3, side, side), in torch's ``channels_last`` memory format
         text: the text that the mix chose
         negative_text: a text that is false of the image, None where the row has none
-        tag_ids: positive tags as positions in the release's vocabulary, ascending; a list a row, or the tensor that
-            ``tags`` asks for (``lakehouse.stream.tag_tensors``)
+        tag_ids: positive tags as positions in the release's vocabulary, ascending
         sample_id: keys of the rows
+        tags: the tags as the tensor that was asked for, else None: ``padded`` is int64 (rows, tags of the row with the
+            most), filled up with -1; ``multi_hot`` is bool (rows, tags of the vocabulary)
     """
 
     image: "torch.Tensor"
     text: list[str]
     negative_text: list[str | None]
-    tag_ids: "Sequence[npt.NDArray[np.int32]] | torch.Tensor"
+    tag_ids: list[npt.NDArray[np.int32]]
     sample_id: list[str]
+    tags: "torch.Tensor | None" = None
 
     def __len__(self) -> int:
         return len(self.sample_id)

@@ -62,10 +62,9 @@ class CaptionStream:
         flip: mirror half of the images, drawn anew in every epoch, but none of which a chosen text says left or right
         long_texts: what is taken of the chosen text: ``Whole()``, ``FirstSentences(2)``, ``SentenceSpan(3)`` or
             ``DropLong(77)`` (``lakehouse.stream.long_texts``)
-        tags: ``lists`` an array a row, ``padded`` a tensor filled up with -1, ``multi_hot`` a bool tensor of the
-            vocabulary's width
+        tags: ``padded`` or ``multi_hot`` gives ``batch.tags`` too, as a tensor
         pin_memory: put images where a GPU copies from without the processor
-        device: move images, and tags that are a tensor, there, one batch ahead; None leaves them where they are
+        device: move images and the tensor of tags there, one batch ahead; None leaves them where they are
         shuffle: False gives the table's own order, for evaluation on one process
         drop_last: leave out the last batch if it is not full; otherwise it is shorter, and equal on all processes
         lanes: see ``lakehouse.stream.order``; None takes what suits the table. Part of the order

@@ -20,7 +20,7 @@ class DeviceCopier:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._side = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._side: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._held: deque[tuple[Any, Batch]] = deque()
 
     def ahead(self, assembled: Iterable[Assembled]) -> Iterator[Assembled]:
@@ -56,9 +56,9 @@ class DeviceCopier:
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    tags = batch.tag_ids.to(device, non_blocking=True) if isinstance(batch.tag_ids, Tensor) else batch.tag_ids
-    return replace(batch, image=batch.image.to(device, non_blocking=True), tag_ids=tags)
+    tags = None if batch.tags is None else batch.tags.to(device, non_blocking=True)
+    return replace(batch, image=batch.image.to(device, non_blocking=True), tags=tags)
 
 
 def _tensors(batch: Batch) -> list[Tensor]:
-    return [batch.image, *([batch.tag_ids] if isinstance(batch.tag_ids, Tensor) else [])]
+    return [batch.image] if batch.tags is None else [batch.image, batch.tags]

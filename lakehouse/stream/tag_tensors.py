@@ -16,14 +16,14 @@ NO_TAG: Final = -1
 """Stands behind the last tag of a row that has fewer than the row with the most."""
 
 
-def tags_as(form: TagForm, rows: Sequence[Tags], tag_count: int) -> Sequence[Tags] | Tensor:
-    """Return the tags of the rows as ``form`` says; a tensor leaves out tags beyond the vocabulary of ``tag_count``.
+def tags_as(form: TagForm, rows: Sequence[Tags], tag_count: int) -> Tensor | None:
+    """Return the tags of the rows as ``form`` says, None for lists; tags beyond the ``tag_count`` first are left out.
 
     ``padded`` is int64 (rows, tags of the row with the most), filled up with -1; ``multi_hot`` is bool
     (rows, tag_count).
     """
     if form == "lists":
-        return rows
+        return None
     row, tag = _places(rows, tag_count)
     return multi_hot(row, tag, (len(rows), tag_count)) if form == "multi_hot" else padded(row, tag, len(rows))
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lakehouse.errors import StreamError
 from lakehouse.stream import Batch, CaptionStream, Mix, World
 from lakehouse.stream.caption_stream import _BATCHES_AHEAD, _NOT_TEXTS
+from lakehouse.stream.long_texts import DropLong, SentenceSpan
 from schemas.gold import TEXTS, TRAINING
 from tests.lakehouse.stream.conftest import MakeLake
 from tests.lakehouse.stream.lakes import (
@@ -179,6 +180,68 @@ def _noise(seed: int) -> np.ndarray[Any, Any]:
 
     picture = np.random.default_rng(seed).integers(0, 255, (40, 48, 3), dtype=np.uint8)
     return np.asarray(cv2.imencode(".jpg", picture)[1])
+
+
+def test_tags_come_as_a_tensor_when_asked_for(lake: Lake) -> None:
+    hot, padded = (next(iter(stream_of(lake, tags=form))) for form in ("multi_hot", "padded"))
+    wanted = [tags.tolist() for tags in hot.tag_ids]
+    assert hot.tags is not None
+    assert padded.tags is not None
+    assert [row.nonzero()[:, 0].tolist() for row in hot.tags] == wanted
+    assert [[tag for tag in row if tag >= 0] for row in padded.tags.tolist()] == wanted
+    assert hot.tags.shape[1] == stream_of(lake).release.tag_count
+
+
+def test_an_image_is_never_mirrored_against_its_text(make_lake: MakeLake) -> None:
+    texts = [f"a kite on the left of {number}" if number % 2 else f"kite {number}" for number in range(100)]
+    pictures = [bytes(np.asarray(_noise(number))) for number in range(100)]
+    rows = training_rows(100).set_column(3, "alt_text", pa.array(texts)).set_column(2, "image", pa.array(pictures))
+    lake = make_lake(rows)
+    options: dict[str, Any] = {"mix": Mix(alt_text=1), "negatives": Mix(), "drop_last": False, "crop": "center"}
+    plain = {one.sample_id[0]: one.image for one in stream_of(lake, batch_size=1, **options)}
+    turned = {one.sample_id[0]: one for one in stream_of(lake, batch_size=1, flip=True, **options)}
+    is_turned = {name: torch.equal(one.image, plain[name].flip(3)) for name, one in turned.items()}
+    assert all(torch.equal(one.image, plain[name]) or is_turned[name] for name, one in turned.items())
+    assert {"left" in turned[name].text[0] for name, is_so in is_turned.items() if is_so} == {False}
+
+
+def test_a_long_text_gives_way_to_another(make_lake: MakeLake) -> None:
+    texts = ["a kite " * 60 if number % 3 == 0 else f"alt {number}" for number in range(100)]
+    lake = make_lake(training_rows(100).set_column(3, "alt_text", pa.array(texts)))
+    stream = stream_of(lake, drop_last=False, long_texts=DropLong(77), mix=Mix(alt_text=1, long_positive=1e-9))
+    said = {text.split()[0] for batch in stream for text in batch.text}
+    assert said == {"alt", "long"}
+    assert stream.counters.texts["long_positive"] == sum(number % 3 == 0 and number % 10 != 9 for number in range(100))
+
+
+def test_part_of_a_text_is_drawn_anew_in_every_epoch(make_lake: MakeLake) -> None:
+    rows = training_rows(50).set_column(3, "alt_text", pa.array(["One kite. Two kites. Three kites."] * 50))
+    stream = stream_of(make_lake(rows), long_texts=SentenceSpan(1), mix=Mix(alt_text=1), drop_last=False)
+    epochs = [{batch.sample_id[0]: batch.text[0] for batch in stream_of_epoch} for stream_of_epoch in (stream, stream)]
+    assert {text for epoch in epochs for text in epoch.values()} <= {"One kite.", "Two kites.", "Three kites."}
+    assert epochs[0] != epochs[1]
+
+
+def test_a_false_text_stays_whole(make_lake: MakeLake) -> None:
+    rows = training_rows(50)
+    place = rows.column_names.index("long_negative")
+    rows = rows.set_column(place, "long_negative", pa.array(["A kite. It is blue."] * 50))
+    batch = next(iter(stream_of(make_lake(rows), long_texts=SentenceSpan(1), negatives=Mix(long_negative=1))))
+    assert set(batch.negative_text) == {"A kite. It is blue."}
+
+
+def test_batches_on_a_device_are_those_of_the_disk(lake: Lake) -> None:
+    stream = stream_of(lake, device="cpu")
+    moved = iter(stream)
+    first = next(moved)
+    assert stream.state_dict()["position"] == len(first)
+    assert content([first, *moved]) == content(stream_of(lake))
+
+
+def test_a_trainer_that_waits_is_told_how_long(lake: Lake) -> None:
+    stream = stream_of(lake)
+    list(stream)
+    assert stream.counters.wait_seconds > 0
 
 
 # order
@@ -378,6 +441,7 @@ def test_a_mix_may_name_the_texts_of_gold_training_alone() -> None:
         ({"split": "test"}, "0 rows of split 'test': fewer than one batch of 16 on 1 processes"),
         ({"batch_size": 300}, "270 rows of split 'train': fewer than one batch of 300"),
         ({"batch_size": 0}, "bad batch_size=0"),
+        ({"tags": "hot"}, "unknown form of tags 'hot': expected one of 'lists', 'padded', 'multi_hot'"),
         ({"crop": "centre"}, "unknown crop 'centre': expected one of 'random', 'center', 'random_resized'"),
     ],
 )
