@@ -3,24 +3,23 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from lakehouse.errors import MissingPart, StreamError
-from lakehouse.outcome import not_installed
+from lakehouse.errors import StreamError
 from lakehouse.stream.augment import Crop, CropName, crop_of
 from lakehouse.stream.batch import Batch, PixelPool, TagForm
-from lakehouse.stream.choice import is_text
+from lakehouse.stream.checks import check_form, check_positive, check_rows, need_parts, text_columns
 from lakehouse.stream.chunk import Recipe
 from lakehouse.stream.counters import Counters
 from lakehouse.stream.crew import Crew, processors
-from lakehouse.stream.delta import Snapshot, open_snapshot
+from lakehouse.stream.delta import open_snapshot
 from lakehouse.stream.faults import MAX_SKIPPED, Fault, Quota
 from lakehouse.stream.long_texts import LongTexts, Whole
 from lakehouse.stream.mix import Mix
 from lakehouse.stream.order import Order, lanes_for
-from lakehouse.stream.plan import Plan, make_plan
+from lakehouse.stream.plan import make_plan
 from lakehouse.stream.predicate import is_split, parse_predicate
-from lakehouse.stream.releases import Release, read_release, table_location
+from lakehouse.stream.releases import read_release, table_location
 from lakehouse.stream.world import World
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from lakehouse.stream.assembly import Assembled, Row
     from lakehouse.stream.chunk import Chunk
 
-_KEYS = ("sample_id", "image_id", "request_key", "recap_request_keys", "run_id")
-_NOT_TEXTS = (*_KEYS, "image_policy", "vocabulary", "split")
 _BATCHES_AHEAD = 3
 _MOST_THREADS = 16
 _MOST_READERS = 4
@@ -103,9 +100,9 @@ class CaptionStream:
         patience_s: float = 120.0,
         storage_options: Mapping[str, str] | None = None,
     ) -> None:
-        _need_parts()
-        _check_positive(batch_size=batch_size, image_size=image_size, threads=threads, lanes=lanes)
-        _check_form(tags, pin_memory)
+        need_parts()
+        check_positive(batch_size=batch_size, image_size=image_size, threads=threads, lanes=lanes)
+        check_form(tags, pin_memory)
         self.release = read_release(os.fspath(lake), release, storage_options)
         self.mix = self.release.mix if mix is None else mix
         self.negatives = self.release.negatives if negatives is None else negatives
@@ -123,12 +120,12 @@ class CaptionStream:
         snapshot = open_snapshot(
             table_location(os.fspath(lake), self.release.table_name), self.release.table_version, storage_options
         )
-        self.text_columns = _text_columns(snapshot)
+        self.text_columns = text_columns(snapshot)
         self._check_mixes()
         self._plan = make_plan(
             snapshot, parse_predicate(self.release.predicate) & is_split(split), threads=self._threads
         )
-        _check_rows(self._plan, self.release, split)
+        check_rows(self._plan, self.release, split)
         self.lanes = lanes or (lanes_for(len(self._plan.groups)) if shuffle else 1)
         self._pool = PixelPool(
             shape=(batch_size, image_size, image_size, 3), most=_BATCHES_AHEAD + 4, is_pinned=pin_memory
@@ -305,44 +302,3 @@ class CaptionStream:
                 f"release {self.release.release!r} has {self.rows} rows of split {self.split!r}: fewer than one batch "
                 f"of {self.batch_size} on {self.world.size} processes"
             )
-
-
-def _text_columns(snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(field.name for field in snapshot.schema if field.name not in _NOT_TEXTS and is_text(field.type))
-
-
-def _check_rows(plan: Plan, release: Release, split: str) -> None:
-    """Raise if the table has other rows than the release was made of."""
-    promised, found = release.rows_of(split), int(plan.rows.sum())
-    if promised not in (None, found) and not plan.unreadable:
-        raise StreamError(
-            f"release {release.release!r} promises {promised} rows of split {split!r}, and version "
-            f"{plan.snapshot.version} of {plan.snapshot.table} has {found}: it is not the table that was released"
-        )
-
-
-def _check_positive(**numbers: int | None) -> None:
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise StreamError(f"bad {name}={number}: expected a whole number from 1")
-
-
-def _check_form(tags: str, pin_memory: bool) -> None:
-    if tags not in get_args(TagForm):
-        raise StreamError(f"unknown form of tags {tags!r}: expected one of {', '.join(map(repr, get_args(TagForm)))}")
-    import torch
-
-    if pin_memory and not torch.cuda.is_available():
-        raise StreamError("cannot pin memory: torch sees no GPU; expected pin_memory=False")
-
-
-def _need_parts() -> None:
-    """Load what reading needs, so that a part that is missing is named at once."""
-    try:
-        import cv2  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingPart(not_installed(error.name or "torch")) from error
-    from lakehouse.stream import bridge
-
-    bridge.activate()

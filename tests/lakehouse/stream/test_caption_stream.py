@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from lakehouse.errors import StreamError
 from lakehouse.stream import Batch, CaptionStream, Mix, World
-from lakehouse.stream.caption_stream import _BATCHES_AHEAD, _NOT_TEXTS
+from lakehouse.stream.caption_stream import _BATCHES_AHEAD
+from lakehouse.stream.checks import NOT_TEXTS
 from lakehouse.stream.long_texts import DropLong, SentenceSpan
 from schemas.gold import TEXTS, TRAINING
 from tests.lakehouse.stream.conftest import MakeLake
@@ -428,7 +429,7 @@ def test_a_file_that_goes_during_an_epoch_is_an_error(make_lake: MakeLake) -> No
 
 def test_a_mix_may_name_the_texts_of_gold_training_alone() -> None:
     strings = {column.name for column in TRAINING.columns if column.type in ("STRING", "ARRAY<STRING>")}
-    assert strings - set(_NOT_TEXTS) == set(TEXTS)
+    assert strings - set(NOT_TEXTS) == set(TEXTS)
 
 
 @pytest.mark.parametrize(
