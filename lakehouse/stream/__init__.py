@@ -14,8 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lakehouse.stream.augment import RandomResizedCrop
     from lakehouse.stream.batch import Batch
     from lakehouse.stream.caption_stream import CaptionStream
+    from lakehouse.stream.long_texts import DropLong, FirstSentences, SentenceSpan
     from lakehouse.stream.mix import Mix
     from lakehouse.stream.releases import Release
     from lakehouse.stream.world import World
@@ -23,12 +25,26 @@ if TYPE_CHECKING:
 _HOMES = {
     "Batch": "batch",
     "CaptionStream": "caption_stream",
+    "DropLong": "long_texts",
+    "FirstSentences": "long_texts",
     "Mix": "mix",
+    "RandomResizedCrop": "augment",
     "Release": "releases",
+    "SentenceSpan": "long_texts",
     "World": "world",
 }
 
-__all__ = ["Batch", "CaptionStream", "Mix", "Release", "World"]
+__all__ = [
+    "Batch",
+    "CaptionStream",
+    "DropLong",
+    "FirstSentences",
+    "Mix",
+    "RandomResizedCrop",
+    "Release",
+    "SentenceSpan",
+    "World",
+]
 
 
 def __getattr__(name: str) -> object:
