@@ -101,10 +101,8 @@ def crop_of(crop: CropName | Crop) -> Crop:
 
 def views(crop: Crop, keys: Hashes, is_mirrored: Sequence[bool]) -> list[View]:
     """Return the window of every row."""
-    return [
-        View(down, right, mirrored, *size)
-        for (down, right, *size), mirrored in zip(crop.windows(keys).tolist(), is_mirrored, strict=True)
-    ]
+    down, right, *size = crop.windows(keys).T.tolist()
+    return list(map(View, down, right, is_mirrored, *size))
 
 
 def mirrored(keys: Hashes, *texts: Sequence[str | None]) -> list[bool]:
