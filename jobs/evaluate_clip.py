@@ -31,10 +31,12 @@ from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
 from lakehouse.outcome import Counts
 from lakehouse.small_rows import append_rows, read_rows
+from lakehouse.stream.releases import read_release
 from lakehouse.trainer_job import TrainerJob
 from schemas.gold import EVALUATIONS, RELEASES, TRAINING
 from schemas.ops import RUNS
 from udfs.audit import Metric
+from udfs.clip.figures import lines_of
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,6 @@ def run(root: str, run_id: str, config: Config) -> Counts:
         found, is_new = _measured(root, default, about)
         counts.update({"pairs": found[0].n, "metrics": len(found)} if is_new else {})
     for suite in asked:
-        from udfs.clip.suites import lines_of
-
         found, is_new = _measured(root, suite, about)
         counts.update({"suites": 1, "metrics": len(found)} if is_new else {})
         print("\n".join(lines_of(suite.dataset, found)))
@@ -114,6 +114,8 @@ def _subject(root: str, folder: Path, release: str, config: Config) -> Subject:
     columns += ["tag_ids"] if config.zero_shot_tags else []
     if not release and (columns or config.export_benchmark):
         raise BadInput(f"no release to hold pairs out: {str(folder)!r} was trained on none, name a --release")
+    if config.release:
+        read_release(root, release)
     return Subject(root, folder, release, columns, config.max_pairs, config.batch_size)
 
 
@@ -155,6 +157,9 @@ def _measured(root: str, suite: Suite, about: Mapping[str, Any]) -> tuple[Sequen
     known = [row for row in read_rows(root, EVALUATIONS) if all(row[key] == value for key, value in own.items())]
     if known:
         return [Metric(*(row[name] for name in ("metric", "value", "n", "low", "high"))) for row in known], False
+    from udfs.clip.quiet import be_quiet
+
+    be_quiet()
     found = suite.measure()
     append_rows(
         root,

@@ -157,7 +157,7 @@ def zero_shot_suite(
 
 def caption_file_suite(subject: Subject, file: Path, images: str) -> Suite:
     """Retrieval between images and their captions in a JSON file."""
-    from udfs.clip.suite_files import digest_of, found_images, read_captions
+    from udfs.clip.suite_files import digest_of, found_images, read_captions, read_files
 
     given, folder = read_captions(file), image_folder(file, images)
     captions: dict[str, list[str]] = {}
@@ -165,7 +165,7 @@ def caption_file_suite(subject: Subject, file: Path, images: str) -> Suite:
         captions.setdefault(path, []).extend(given[name])
 
     def measure() -> Sequence[Metric]:
-        from udfs.clip.pixels import embed_foreign, read_files
+        from udfs.clip.pixels import embed_foreign
         from udfs.clip.suites import caption_metrics
 
         seen = embed_foreign(subject.encoder, read_files(folder, captions))
@@ -179,14 +179,14 @@ def caption_file_suite(subject: Subject, file: Path, images: str) -> Suite:
 
 def sugarcrepe_suite(subject: Subject, path: Path, images: str) -> Suite:
     """Images with a true and a false caption each, in SugarCrepe's JSON."""
-    from udfs.clip.suite_files import digest_of, found_images, read_hard_negatives
+    from udfs.clip.suite_files import digest_of, found_images, read_files, read_hard_negatives
 
     kinds, folder = read_hard_negatives(path), image_folder(path, images)
     files = found_images(folder, (row.image for own in kinds.values() for row in own))
 
     def measure() -> Sequence[Metric]:
         from udfs.clip.encoder import Features
-        from udfs.clip.pixels import embed_foreign, read_files
+        from udfs.clip.pixels import embed_foreign
         from udfs.clip.suites import hard_negative_metrics
 
         seen = embed_foreign(subject.encoder, read_files(folder, dict.fromkeys(files.values())))
@@ -199,13 +199,13 @@ def sugarcrepe_suite(subject: Subject, path: Path, images: str) -> Suite:
 
 def winoground_suite(subject: Subject, path: Path, images: str) -> Suite:
     """Two images and two captions each, in Winoground's JSON lines."""
-    from udfs.clip.suite_files import digest_of, found_images, read_winoground
+    from udfs.clip.suite_files import digest_of, found_images, read_files, read_winoground
 
     examples, folder = read_winoground(path), image_folder(path, images)
     files = found_images(folder, (name for one in examples for name in one.images))
 
     def measure() -> Sequence[Metric]:
-        from udfs.clip.pixels import embed_foreign, read_files
+        from udfs.clip.pixels import embed_foreign
         from udfs.clip.suites import winoground_metrics
 
         seen = embed_foreign(subject.encoder, read_files(folder, dict.fromkeys(files.values())))

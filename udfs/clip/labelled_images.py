@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 
 from lakehouse.errors import BadInput
 from lakehouse.stream.delta import Snapshot, open_snapshot
-from udfs.clip.pixels import MAX_BYTES, read_files
-from udfs.clip.suite_files import digest_of
+from udfs.clip.suite_files import MAX_BYTES, digest_of, read_files
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 CLASS_NAMES: Final = "classnames.txt"

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -15,9 +14,6 @@ from lakehouse.errors import BadInput
 from udfs.clip.encoder import Encoder, Features
 from udfs.image_check import ImageChecker
 from udfs.images import UnreadableImage, open_rgb
-
-MAX_BYTES: Final = 64 << 20
-"""A larger file is not opened."""
 
 MOST_UNREADABLE: Final = 0.05
 """Share of a suite's images that may be left out; with more, its figures are those of another suite."""
@@ -68,13 +64,6 @@ def told(unread: Mapping[str, str], images: int) -> str:
     named = ", ".join(f"{name!r}: {reason}" for name, reason in islice(unread.items(), _NAMED))
     more = ", ..." if len(unread) > _NAMED else ""
     return f"{len(unread)} of {images} images cannot be read ({named}{more})"
-
-
-def read_files(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-    """Yield each of ``names`` with the bytes of its file in ``folder``, None for a file over ``MAX_BYTES``."""
-    for name in names:
-        file = folder / name
-        yield name, file.read_bytes() if file.stat().st_size <= MAX_BYTES else None
 
 
 def _readable(

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 from lakehouse.errors import BadInput
+
+MAX_BYTES: Final = 64 << 20
+"""A larger image is not opened."""
 
 _SUFFIXES: Final = ("", ".png", ".jpg")
 _SPLIT: Final = "test"
@@ -107,6 +110,13 @@ def found_images(folder: Path, names: Iterable[str]) -> dict[str, str]:
     if missing:
         raise BadInput(f"{len(missing)} of {len(wanted)} images are not in {str(folder)!r}, such as {missing[0]!r}")
     return found
+
+
+def read_files(folder: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Yield each of ``names`` with the bytes of its file in ``folder``, None for a file over ``MAX_BYTES``."""
+    for name in names:
+        file = folder / name
+        yield name, file.read_bytes() if file.stat().st_size <= MAX_BYTES else None
 
 
 def digest_of(folder: Path, files: Iterable[str], *more: str) -> str:

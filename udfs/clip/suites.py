@@ -1,6 +1,6 @@
 """What a checkpoint comes to on a suite: features in, metrics with their intervals out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import torch
@@ -113,12 +113,3 @@ def metric(name: str, found: Interval, n: int) -> Metric:
     """Return the metric ``name`` as ``found``, with ``n`` queries behind it."""
     value, low, high = (round(bound, 6) for bound in found)
     return Metric(name, value, n, low, high)
-
-
-def lines_of(dataset: str, metrics: Sequence[Metric]) -> Iterator[str]:
-    """Yield ``metrics`` in words, a line each, below a line that names the ``dataset``."""
-    yield f"{dataset}:"
-    wide = max((len(one.metric) for one in metrics), default=0)
-    for one in metrics:
-        bounds = "" if one.low is None or one.high is None else f"  {100 * one.low:5.1f} to {100 * one.high:5.1f}"
-        yield f"  {one.metric:<{wide}}  {100 * one.value:5.1f} %{bounds}  of {one.n:,}"

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from tests.udfs.clip.tiny import TINY
 from udfs.clip.encoder import Encoder
+from udfs.clip.figures import lines_of
 from udfs.clip.model import small_clip
-from udfs.clip.suites import class_metrics, lines_of, winoground_metrics
+from udfs.clip.suites import class_metrics, winoground_metrics
 from udfs.clip.tokenizer import train_tokenizer
 from udfs.clip.winoground import winoground_scores
 from udfs.clip.zero_shot import class_features
