@@ -14,7 +14,7 @@ from jobs.run_pipeline import RUNS_OF_CLIP
 from lakehouse.errors import JoinAuditFailed
 from lakehouse.lake import Lake
 from schemas.bronze import PAIRS
-from schemas.gold import CAPTIONS, EVALUATIONS, RELEASES
+from schemas.gold import CAPTIONS, EVALUATIONS, RELEASES, WEBS_OWN
 from schemas.ops import REJECTS
 from schemas.silver import SELECTIONS
 from schemas.stages import selecting
@@ -72,7 +72,7 @@ def _trained(lake: Lake, name: str) -> dict[str, Any]:
 
 
 def _retrieval(lake: Lake, name: str, release: str) -> dict[str, Any]:
-    is_ours = (F.col("name") == name) & (F.col("release") == release)
+    is_ours = (F.col("name") == name) & (F.col("release") == release) & F.col("dataset").contains(WEBS_OWN)
     newest = F.max_by(F.struct("value", "n"), "evaluated_at").alias("newest")
     rows = lake.read(EVALUATIONS).where(is_ours).groupBy("metric").agg(newest).collect()
     values = {row.metric: row.newest for row in rows}

@@ -19,7 +19,8 @@ def is_evaluated(lake: Lake, checkpoint: str, dataset: str) -> bool:
 def append_metrics(lake: Lake, metrics: Sequence[Metric], *, checkpoint: str, name: str, dataset: str) -> int:
     """Write ``metrics``, which say that all else of the evaluation is there; return how many."""
     about = {"checkpoint": checkpoint, "name": name, "dataset": dataset, "release": ""}
-    rows = lake.spark.createDataFrame([astuple(one) for one in metrics], "metric STRING, value DOUBLE, n BIGINT")
+    schema = "metric STRING, value DOUBLE, n BIGINT, low DOUBLE, high DOUBLE"
+    rows = lake.spark.createDataFrame([astuple(one) for one in metrics], schema)
     told = {column: F.lit(value) for column, value in about.items()} | {"evaluated_at": F.current_timestamp()}
     lake.append(EVALUATIONS, rows.withColumns(told))
     return len(metrics)

@@ -69,11 +69,16 @@ class Lake:
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
     def read(self, table: Table) -> DataFrame:
-        """Return the rows of ``table``; no rows, with its columns, where it was never written."""
+        """Return the rows of ``table``; no rows, with its columns, where it was never written.
+
+        Of a nullable column that the table does not have yet, every row has null.
+        """
         self.touched.add(table.name)
         if not self.exists(table):
             return self.spark.createDataFrame([], ", ".join(f"`{c.name}` {c.type}" for c in table.columns))
-        return self.spark.read.format("delta").load(self.path(table))
+        rows = self.spark.read.format("delta").load(self.path(table))
+        lacking = [column for column in table.columns if column.nullable and column.name not in rows.columns]
+        return rows.withColumns({one.name: F.lit(None).cast(one.type) for one in lacking}) if lacking else rows
 
     def stream(self, table: Table, *, batch_bytes: int, needs: str) -> DataFrame:
         """Return ``table`` as a stream of appended rows; ``needs`` names the job that fills it, for the error."""
@@ -86,11 +91,12 @@ class Lake:
     def append(self, table: Table, rows: DataFrame, *, txn: Txn | None = None) -> None:
         """Add ``rows`` to ``table``, created if need be; a repeated ``txn`` adds nothing.
 
-        Columns may come in any order; ``run_id`` is filled in. Raises SchemaMismatch for missing or unknown columns.
+        Columns may come in any order; ``run_id`` is filled in. A nullable column that the table does not have yet is
+        added to it. Raises SchemaMismatch for missing or unknown columns.
         """
         ready = self._conform(table, rows)
         self.create(table)
-        writer = ready.write.format("delta").mode("append")
+        writer = ready.write.format("delta").mode("append").option("mergeSchema", "true")
         if txn is not None:
             writer = writer.option("txnAppId", txn.app_id).option("txnVersion", txn.version)
         writer.save(self.path(table))

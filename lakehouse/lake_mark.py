@@ -7,7 +7,10 @@ from lakehouse.errors import BadInput, NewerLake
 from lakehouse.lake_root import is_local
 
 FORMAT = 4
-"""Version of a lake's layout, of tables and places. A lake of another one is refused: it would be misread."""
+"""Version of a lake's layout, of tables and places. A lake of another one is refused: it would be misread.
+
+A nullable column that is new needs no new version: older rows have null there, and the next row adds it to the table.
+"""
 
 MARK = "_lakehouse.json"
 """Name of the file at the root of a lake."""

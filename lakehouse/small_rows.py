@@ -33,19 +33,27 @@ def arrow_schema(table: Table) -> pa.Schema:
 
 
 def append_rows(root: str, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append ``rows`` to ``table`` of the lake at ``root``, made if it is not there."""
+    """Append ``rows`` to ``table`` of the lake at ``root``, made if it is not there.
+
+    A key that a row lacks is null. A nullable column that the table does not have yet is added to it.
+    """
     path = table_path(root, table)
     made = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(table))
-    deltalake.write_deltalake(path, made, mode="append", name=table.name, description=table.comment)
+    deltalake.write_deltalake(
+        path, made, mode="append", schema_mode="merge", name=table.name, description=table.comment
+    )
 
 
 def read_rows(root: str, table: Table) -> list[dict[str, Any]]:
-    """Return all rows of ``table``, which must be a small one; none where it was never written."""
+    """Return all rows of ``table``, which must be a small one; none where it was never written.
+
+    Of a nullable column that the table does not have yet, every row has null.
+    """
     path = table_path(root, table)
     if not deltalake.DeltaTable.is_deltatable(path):
         return []
     rows: list[dict[str, Any]] = deltalake.DeltaTable(path).to_pyarrow_table().to_pylist()
-    return rows
+    return [dict.fromkeys(table.nullable_names) | row for row in rows]
 
 
 def version_of(root: str, table: Table) -> int | None:

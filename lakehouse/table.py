@@ -58,6 +58,11 @@ class Table:
         """Return the names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def nullable_names(self) -> tuple[str, ...]:
+        """Return the names of the columns that may be missing, in order."""
+        return tuple(column.name for column in self.columns if column.nullable)
+
     def create_statement(self, location: str, properties: Mapping[str, str]) -> str:
         """Return the statement that creates this table at ``location``, checks included, and fails if it is there."""
         columns = ",\n  ".join(column.ddl for column in self.columns)

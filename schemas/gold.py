@@ -150,16 +150,30 @@ EVALUATIONS = Table(
         Column(
             "dataset",
             "STRING",
-            "What was evaluated: release, split and query text; rows, and by what scorer; or who against whom",
+            "What was evaluated: release, split and query text; a suite and the digest of its files; rows, and by what "
+            "scorer; or who against whom",
         ),
-        Column("metric", "STRING", "text_to_image_r10, image_to_text_r1, blind_auc_long, jaccard_long_mean, ..."),
+        Column(
+            "metric",
+            "STRING",
+            "text_to_image_r10, image_to_text_r1, top1, hard_negative_long, blind_auc_long, jaccard_long_mean, ...",
+        ),
         Column("value", "DOUBLE", "Value of the metric"),
         Column("n", "BIGINT", "Queries or samples behind the value"),
-        Column("release", "STRING", "Release that the checkpoint was trained on; empty where it was trained on none"),
+        Column("low", "DOUBLE", "Lower bound of the 95 % interval of value; null where none was made", nullable=True),
+        Column("high", "DOUBLE", "Upper bound of the 95 % interval of value; null where none was made", nullable=True),
+        Column(
+            "release",
+            "STRING",
+            "Release that the checkpoint was trained on, or a foreign one measured on; empty where there is none",
+        ),
         Column("evaluated_at", "TIMESTAMP", "When it was measured, UTC"),
         _RUN_ID,
     ),
 )
+
+WEBS_OWN = "/held_out/web_text/"
+"""Stands in ``dataset`` where held-out images were searched by web_text, which every training run is measured by."""
 
 AUDIT_COUNTS = Table(
     name="gold.audit_counts",

@@ -34,11 +34,13 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure, and how many samples are behind it."""
+    """A figure, how many samples are behind it, and the bounds of its 95 % interval where one was made."""
 
     metric: str
     value: float
     n: int
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,25 @@ def blind_test(
     """
     if len(samples) < MIN_SAMPLES:
         return None
-    order = sorted(range(len(samples)), key=samples.__getitem__)
-    bags = _bags([positives[at] for at in order] + [negatives[at] for at in order])
-    folds = np.array([_fold(samples[at]) for at in order])
-    is_false = np.repeat([False, True], len(order))
-    models = {fold: _trained(bags, is_false, np.tile(folds != fold, 2)) for fold in sorted(set(folds.tolist()))}
-    scores = _scores_by_fold(bags, models, folds)
-    return _judged(scores, folds, _giveaways(bags, is_false, list(models.values()))[:giveaways])
+    trial = _tried(positives, negatives, samples, sorted(range(len(samples)), key=samples.__getitem__))
+    found = _giveaways(trial.bags, trial.is_false, list(trial.models.values()))
+    return _judged(trial.scores, trial.folds, found[:giveaways])
+
+
+def told_apart(positives: Sequence[str], negatives: Sequence[str], images: Sequence[str]) -> list[float] | None:
+    """Return for each pair, in order, 1 where its false text looks falser than its true one, 0.5 for a tie, else 0.
+
+    As ``blind_test`` does it, but several pairs may have one image: then they fall into one fold, and no judge of a
+    pair has seen another one of its image. None for too few pairs.
+    """
+    if len(images) < MIN_SAMPLES:
+        return None
+    order = sorted(range(len(images)), key=lambda at: (images[at], positives[at], negatives[at]))
+    true, false = _tried(positives, negatives, images, order).scores
+    outcomes = np.empty(len(order))
+    outcomes[order] = np.sign(false - true) / 2 + 0.5
+    told: list[float] = outcomes.tolist()
+    return told
 
 
 def auc_of(positives: Sequence[float], negatives: Sequence[float]) -> float:
@@ -85,6 +97,25 @@ def auc_of(positives: Sequence[float], negatives: Sequence[float]) -> float:
     0.875
     """
     return float(_share_below(np.asarray(positives, float), np.asarray(negatives, float)).mean())
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Pairs in some order, each judged by the model of its fold, and how false its two texts look, (2, pairs)."""
+
+    bags: "_Bags"
+    is_false: Bools
+    folds: Ints
+    models: dict[int, Floats]
+    scores: Floats
+
+
+def _tried(positives: Sequence[str], negatives: Sequence[str], samples: Sequence[str], order: Sequence[int]) -> _Trial:
+    bags = _bags([positives[at] for at in order] + [negatives[at] for at in order])
+    folds = np.array([_fold(samples[at]) for at in order])
+    is_false = np.repeat([False, True], len(order))
+    models = {fold: _trained(bags, is_false, np.tile(folds != fold, 2)) for fold in sorted(set(folds.tolist()))}
+    return _Trial(bags, is_false, folds, models, _scores_by_fold(bags, models, folds))
 
 
 def _fold(sample_id: str) -> int:

@@ -1,5 +1,6 @@
 """What a lake promises of reads and writes."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from lakehouse.errors import BadInput, NewerLake, SchemaMismatch
 from lakehouse.lake import Lake, Txn
@@ -49,6 +51,16 @@ def test_rows_that_do_not_fit_are_refused_before_anything_is_written(lake: Lake,
     ):
         lake.append(SELECTIONS, spark.createDataFrame([("a", "red")], "sample_id STRING, colour STRING"))
     assert not lake.exists(SELECTIONS)
+
+
+def test_a_nullable_column_that_is_new_joins_a_table_that_is_there(lake: Lake, spark: SparkSession) -> None:
+    now = SELECTIONS
+    added = Column("note", "STRING", "A later thought", nullable=True)
+    later = dataclasses.replace(now, columns=(*now.columns, added))
+    lake.append(now, members(spark, "a"))
+    assert [row.note for row in lake.read(later).collect()] == [None], "older rows have none"
+    lake.append(later, members(spark, "b").withColumn("note", F.lit("new")))
+    assert sorted((row.sample_id, row.note) for row in lake.read(later).collect()) == [("a", None), ("b", "new")]
 
 
 def test_a_row_that_breaks_a_check_is_refused_whoever_writes(lake: Lake, spark: SparkSession) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.blind_test import MIN_SAMPLES, BlindTest, auc_of, blind_test
+from udfs.blind_test import MIN_SAMPLES, BlindTest, auc_of, blind_test, told_apart
 
 WORDS = tuple(
     f"{start}{end}" for start in ("ka", "bo", "ti", "su", "re") for end in ("lo", "ma", "ni", "pu", "ze", "vi")
@@ -106,3 +106,35 @@ def test_texts_without_a_shared_word_are_no_error() -> None:
 def test_the_area_is_the_share_of_pairs_in_order(positives: list[int], negatives: list[int]) -> None:
     pairs = [(true < false) + 0.5 * (true == false) for true in positives for false in negatives]
     assert auc_of(positives, negatives) == pytest.approx(sum(pairs) / len(pairs))
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 10**6))
+def test_outcomes_pair_by_pair_come_to_the_paired_share(seed: int) -> None:
+    rng = random.Random(seed)
+    positives, negatives = texts(80, rng), [f"{text} gold" for text in texts(80, rng)]
+    told = told_apart(positives, negatives, ids(80))
+    assert told is not None
+    assert sum(told) / 80 == pytest.approx(outcome_of(positives, negatives).paired)
+
+
+def test_outcomes_are_in_the_order_of_the_pairs() -> None:
+    rng = random.Random(2)
+    negatives = [text if at % 3 else f"{text} gold" for at, text in enumerate(texts(300, rng))]
+    positives = [text.removesuffix(" gold") for text in negatives]
+    told = told_apart(positives, negatives, ids(300))
+    assert told == [0.5 if at % 3 else 1.0 for at in range(300)]
+
+
+def test_a_judge_has_seen_no_other_pair_of_the_same_image() -> None:
+    """Each image has a true and a false word of its own: whoever saw one of its pairs would know the others."""
+    rng = random.Random(3)
+    images = [f"image {at // 4}" for at in range(200)]
+    scenes = texts(200, rng)
+    positives, negatives = (
+        [f"{text}, {word}{at // 4}" for at, text in enumerate(scenes)] for word in ("true", "false")
+    )
+    together, apart = told_apart(positives, negatives, images), told_apart(positives, negatives, ids(200))
+    assert sum(together or ()) < 0.65 * 200
+    assert sum(apart or ()) > 0.9 * 200
+    assert told_apart(positives[:39], negatives[:39], images[:39]) is None

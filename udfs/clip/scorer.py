@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from udfs.clip.model import TaggedClip, check_folder, load_clip
+from udfs.clip.pixels import square
 from udfs.clip.retrieval import embed_images, embed_texts
-from udfs.images import UnreadableImage, open_rgb
+from udfs.images import UnreadableImage
 
 BATCH = 64
 """Images that go through the model at a time."""
@@ -74,10 +74,7 @@ class ClipScorer:
 
 
 def _pixels(data: bytes, side: int) -> Tensor | None:
-    """Return uint8 (3, side, side) as ``preprocessor_config.json`` has it: the shorter side resized, the middle cut."""
     try:
-        image = open_rgb(data, at_least=side)
+        return square(data, side)
     except UnreadableImage:
         return None
-    square = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1)

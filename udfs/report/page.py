@@ -14,6 +14,7 @@ from udfs.report.overview import funnel_section, rejects_section, summary
 from udfs.report.retrieval import retrieval_section
 from udfs.report.runs import runs_section
 from udfs.report.style import CSS
+from udfs.report.suites import suites_section
 from udfs.report.training import training_section
 from udfs.report.values import Report, Section
 
@@ -28,6 +29,7 @@ SECTIONS: Final[Sequence[Callable[[Report], Section]]] = (
     comparison_section,
     training_section,
     retrieval_section,
+    suites_section,
     runs_section,
 )
 """The parts of the page, in order."""

@@ -114,8 +114,16 @@ RELEASES: Final = Query(
 EVALUATIONS: Final = Query(
     """SELECT dataset, name, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n,
     max(evaluated_at) AS evaluated_at
-FROM gold.evaluations WHERE release <> ''
+FROM gold.evaluations WHERE release <> '' AND dataset LIKE '%/held_out/web_text/%'
 GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, name, metric LIMIT 400""",
+    needs=("gold.evaluations",),
+)
+
+SUITES: Final = Query(
+    """SELECT dataset, name, metric, max_by(value, evaluated_at) AS value, max_by(low, evaluated_at) AS low,
+    max_by(high, evaluated_at) AS high, max_by(n, evaluated_at) AS n, max(evaluated_at) AS evaluated_at
+FROM gold.evaluations WHERE release <> '' AND dataset NOT LIKE '%/held_out/web_text/%'
+GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, metric, name LIMIT 800""",
     needs=("gold.evaluations",),
 )
 
@@ -224,6 +232,7 @@ QUERIES: Final[Mapping[str, Query]] = {
     "vocabulary": VOCABULARY,
     "releases": RELEASES,
     "evaluations": EVALUATIONS,
+    "suites": SUITES,
     "audit": AUDIT,
     "audit_counts": AUDIT_COUNTS,
     "comparisons": COMPARISONS,

@@ -76,6 +76,9 @@ def full(text: str) -> Report:
         "vocabulary": [{"vocabulary": text, "tags": 4}],
         "releases": [_release(text)],
         "evaluations": [_metric(text, f"{way}_r{k}") for way in ("text_to_image", "image_to_text") for k in (1, 5, 10)],
+        "suites": [
+            _metric(f"{text}/swap", name) | {"low": 0.2, "high": 0.3} for name in ("hard_negative_long", f"x{text}")
+        ],
         "audit": [_metric(text, "blind_auc_long"), _metric(text, "jaccard_long_mean"), *_similarity(f"{text} 2")],
         "audit_counts": [
             _tally(text, "giveaway_long", text, "negative"),

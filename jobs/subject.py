@@ -1,0 +1,125 @@
+"""What evaluate_clip measures: a checkpoint, and the held-out pairs of a release as it sees them."""
+
+import hashlib
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lakehouse.errors import BadInput
+from lakehouse.stream import CaptionStream, Mix
+from lakehouse.stream.faults import MAX_SKIPPED, Quota
+from lakehouse.stream.releases import Release, read_release
+from lakehouse.stream.texts import read_texts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from udfs.clip.encoder import Encoder
+
+QUERY: Final = "web_text"
+"""What images are searched by if nothing else is asked: the web's own words, alt-text and tags; nothing generated."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows of a release that no training saw, what the model sees in their images, place by place, and rows unread."""
+
+    rows: list[dict[str, Any]]
+    features: "Tensor"
+    unread: int
+
+
+@dataclass
+class Subject:
+    """The checkpoint in ``folder``, with at most ``max_pairs`` held-out pairs of ``release``, "" for none.
+
+    ``columns`` are the columns of the release that the suites read, beside the ids and QUERY.
+    """
+
+    root: str
+    folder: Path
+    release: str
+    columns: Sequence[str]
+    max_pairs: int
+    batch_size: int
+
+    @cached_property
+    def encoder(self) -> "Encoder":
+        """The model, loaded once, on a GPU where there is one."""
+        from udfs.clip.quiet import be_quiet
+
+        be_quiet()
+        from udfs.clip.encoder import Encoder, on_device
+        from udfs.clip.model import load_clip
+
+        model, tokenizer = load_clip(self.folder)
+        return Encoder(on_device(model), tokenizer, self.batch_size)
+
+    @cached_property
+    def line(self) -> Release:
+        """The release."""
+        return read_release(self.root, self.release)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """The first pairs by image_id, which is a hash; those whose image cannot be read are left out."""
+        import torch
+
+        side, unread = self.encoder.side, Quota(MAX_SKIPPED)
+        stream = self._stream(side)
+        columns = tuple(dict.fromkeys(("sample_id", "image_id", QUERY, *self.columns)))
+        texts = read_texts(self.root, self.line, columns=columns, split="held_out", most=stream.rows, quota=unread)
+        rows = heapq.nsmallest(self.max_pairs, texts, key=lambda row: (row["image_id"], row["sample_id"]))
+        if not rows:
+            raise BadInput(f"release {self.release!r} holds nothing out: publish_gold --held-out 0.1 makes it so")
+        places = {row["sample_id"]: place for place, row in enumerate(rows)}
+        images = torch.empty(len(rows), 3, side, side, dtype=torch.uint8)
+        seen = set()
+        for batch in stream:
+            for index, name in enumerate(batch.sample_id):
+                if name in places:
+                    images[places[name]] = batch.image[index]
+                    seen.add(name)
+        readable = [place for place, row in enumerate(rows) if row["sample_id"] in seen]
+        features = self.encoder.images(torch.split(images[readable], self.batch_size))
+        return HeldOut([rows[place] for place in readable], features, unread.skipped.total())
+
+    def _stream(self, side: int) -> CaptionStream:
+        return CaptionStream(
+            self.root,
+            release=self.release,
+            split="held_out",
+            batch_size=self.batch_size,
+            image_size=side,
+            mix=Mix({QUERY: 1}),
+            negatives=Mix(),
+            crop="center",
+            shuffle=False,
+            drop_last=False,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the weights."""
+        files = sorted(self.folder.glob("model*.safetensors"))
+        if not files:
+            raise BadInput(
+                f"no model in {str(self.folder)!r}: expected a folder with config.json and model.safetensors"
+            )
+        found = hashlib.sha256()
+        for file in files:
+            found.update(file.read_bytes())
+        return found.hexdigest()
+
+    def jpegs(self) -> list[bytes]:
+        """Return the images of the held-out rows as they lie in the release, in order."""
+        wanted = {row["sample_id"]: place for place, row in enumerate(self.held_out.rows)}
+        found = [b""] * len(wanted)
+        columns, most, quota = ("sample_id", "image"), self.line.held_out_rows, Quota(MAX_SKIPPED)
+        for row in read_texts(self.root, self.line, columns=columns, split="held_out", most=most, quota=quota):
+            if row["sample_id"] in wanted:
+                found[wanted[row["sample_id"]]] = row["image"]
+        return found
