@@ -127,6 +127,14 @@ GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, metric, name
     needs=("gold.evaluations",),
 )
 
+LOSSES: Final = Query(
+    """SELECT dataset, name, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n
+FROM gold.evaluations
+WHERE release <> '' AND (metric IN ('text_to_image_r10', 'image_to_text_r10') OR metric LIKE 'hard_negative%')
+GROUP BY dataset, name, metric ORDER BY dataset, metric DESC, name LIMIT 1000""",
+    needs=("gold.evaluations",),
+)
+
 AUDIT: Final = Query(
     """SELECT dataset, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n,
     max(evaluated_at) AS evaluated_at
@@ -233,6 +241,7 @@ QUERIES: Final[Mapping[str, Query]] = {
     "releases": RELEASES,
     "evaluations": EVALUATIONS,
     "suites": SUITES,
+    "losses": LOSSES,
     "audit": AUDIT,
     "audit_counts": AUDIT_COUNTS,
     "comparisons": COMPARISONS,
