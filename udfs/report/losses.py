@@ -14,8 +14,15 @@ from udfs.report.values import Report, Row, Section, Training, head, number_cell
 METRICS: Final[Mapping[str, str]] = {
     "text_to_image_r10": "Image of a text in the first 10",
     "image_to_text_r10": "Text of an image in the first 10",
+    "hard_negative_long": "True long text above the false one",
+    "other_images_long": "Long, on other images",
+    "hard_negative_short": "True tags above the false ones",
+    "other_images_short": "Tags, on other images",
 }
-"""Metric -> what is found; those of hard negatives are shown beside them under their own names."""
+"""Metric of evaluate_clip -> what is found."""
+
+WITHOUT_IMAGE: Final[Mapping[str, str]] = {f"hard_negative_{one}": f"blind_words_{one}" for one in ("long", "short")}
+"""Metric -> what a reader of the texts alone comes to, who never saw the model either."""
 
 _OF_AN_ARM: Final = ("mix", "negatives", "hni_weight", "stc_weight")
 _OF_A_RUN: Final = ("name", "seed", "lake", "out", "checkpoint_minutes")
@@ -50,7 +57,7 @@ def losses_section(report: Report) -> Section:
         "Each row is what trainings find that differ in their seeds alone. ± is the half width of the 95 % interval "
         "over held-out pairs; below it stand the lowest and the highest seed. All rows are of the same pairs: "
         "a difference between two may be surer than their intervals let it look, and with few seeds it may be luck. "
-        "Negatives that a reader of texts alone can tell, as the audit measures, say little of what is seen."
+        "Of negatives that are told on other images as well, or by a reader of words alone, the image is not needed."
     )
     tables = [_contest(arms, answer.rows) for arms in contests]
     return Section("losses", title, join([tag("p", words, class_="soft"), *tables, sql_of(answer)]))
@@ -78,7 +85,8 @@ def _arm(settings: Mapping[str, Any]) -> Arm:
 def _contest(arms: Mapping[Arm, Sequence[Training]], rows: Sequence[Row]) -> Html:
     names = {one.name for trainings in arms.values() for one in trainings}
     own = [row for row in rows if row["name"] in names]
-    figures = list(dict.fromkeys((row["dataset"], row["metric"]) for row in own))
+    figures = [one for one in dict.fromkeys((row["dataset"], row["metric"]) for row in own) if one[1] in METRICS]
+    figures.sort(key=lambda one: (one[1].endswith(("_long", "_short")), one[0], list(METRICS).index(one[1])))
     found = {figure: {arm: _of(own, figure, trainings) for arm, trainings in arms.items()} for figure in figures}
     best = {figure: max(map(_mean, by_arm.values())) for figure, by_arm in found.items()}
     heads = [head("Texts"), *(head(name, number=True) for name in ("HNI", "STC", "Trainings"))]
@@ -90,7 +98,18 @@ def _contest(arms: Mapping[Arm, Sequence[Training]], rows: Sequence[Row]) -> Htm
         )
         for arm, trainings in arms.items()
     ]
+    lines += _without_image(figures, own)
     return table([*heads, *map(_figure_head, figures)], lines, caption=_caption(arms, own))
+
+
+def _without_image(figures: Sequence[Figure], rows: Sequence[Row]) -> list[Html]:
+    """Return the row of who reads the texts alone, where that was measured: it is the same for every training."""
+    values = {(row["dataset"], row["metric"]): row for row in rows}
+    told = [values.get((dataset, WITHOUT_IMAGE.get(metric, ""))) for dataset, metric in figures]
+    if not any(told):
+        return []
+    cells = [_cell([row] if row else [], best=float("inf")) for row in told]
+    return [tag("tr", row_head("A reader of words alone"), *[number_cell("—")] * 3, *cells)]
 
 
 def _of(rows: Sequence[Row], figure: Figure, trainings: Sequence[Training]) -> list[Row]:

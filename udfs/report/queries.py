@@ -130,8 +130,10 @@ GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, metric, name
 LOSSES: Final = Query(
     """SELECT dataset, name, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n
 FROM gold.evaluations
-WHERE release <> '' AND (metric IN ('text_to_image_r10', 'image_to_text_r10') OR metric LIKE 'hard_negative%')
-GROUP BY dataset, name, metric ORDER BY dataset, metric DESC, name LIMIT 1000""",
+WHERE release <> '' AND contains(dataset, '/held_out/') AND metric IN ('text_to_image_r10', 'image_to_text_r10',
+    'hard_negative_long', 'hard_negative_short', 'other_images_long', 'other_images_short',
+    'blind_words_long', 'blind_words_short')
+GROUP BY dataset, name, metric ORDER BY max(evaluated_at) DESC, dataset, name, metric LIMIT 1000""",
     needs=("gold.evaluations",),
 )
 

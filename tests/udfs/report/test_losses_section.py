@@ -64,10 +64,19 @@ def test_a_training_that_was_not_evaluated_is_no_arm() -> None:
 
 def test_a_figure_that_an_arm_lacks_is_a_dash() -> None:
     trainings = [training("a"), training("b", mix="long_positive=1")]
-    rows = [measured("a", 0.5), measured("b", 0.4), measured("b", 0.75, "hard_negative_accuracy_long")]
+    rows = [measured("a", 0.5), measured("b", 0.4), measured("b", 0.75, "hard_negative_long")]
     text = parsed(content_of(report_of({"losses": rows}, trainings=trainings))).text
-    assert "Hard negative accuracy long" in text
+    assert "True long text above the false one" in text
     assert "alt_text=1——150.0 % ± 4.9—" in text
+
+
+def test_a_reader_of_words_alone_stands_below_the_arms() -> None:
+    trainings = [training("a"), training("b", mix="long_positive=1")]
+    metrics = {"hard_negative_long": 0.8, "blind_words_long": 0.75}
+    rows = [measured(one.name, value, metric) for one in trainings for metric, value in metrics.items()]
+    text = parsed(content_of(report_of({"losses": rows}, trainings=trainings))).text
+    assert "A reader of words alone———75.0 % ± 4.2" in text
+    assert "Blind" not in text
 
 
 def test_a_training_of_an_older_version_is_passed_over() -> None:
