@@ -61,8 +61,9 @@ ARMS: Final[Mapping[str, Arm]] = {
     "mix": Arm(_MIX),
     "mix_hni": Arm(_MIX, has_hni=True),
     "mix_hni_stc": Arm(_MIX, has_hni=True, has_stc=True),
+    "web_text": Arm("web_text=1"),
 }
-"""What is compared, from the plainest on."""
+"""The last is a control: alt-text with the web's tags, all but colours that the recaptions were written from."""
 
 DIFFERENCES: Final = (
     ("recaptions", "alt_text"),
@@ -70,6 +71,8 @@ DIFFERENCES: Final = (
     ("mix_hni", "mix"),
     ("mix_hni_stc", "mix_hni"),
     ("mix", "alt_text"),
+    ("recaptions", "web_text"),
+    ("mix", "web_text"),
 )
 """Of each two arms, what the first gains over the second."""
 
