@@ -9,6 +9,7 @@ from udfs.report.audit import audit_section
 from udfs.report.comparison import comparison_section
 from udfs.report.gallery import gallery_section, rejected_section
 from udfs.report.html import Html, join, tag
+from udfs.report.losses import losses_section
 from udfs.report.measures import signals_section, texts_section
 from udfs.report.overview import funnel_section, rejects_section, summary
 from udfs.report.retrieval import retrieval_section
@@ -30,6 +31,7 @@ SECTIONS: Final[Sequence[Callable[[Report], Section]]] = (
     training_section,
     retrieval_section,
     suites_section,
+    losses_section,
     runs_section,
 )
 """The parts of the page, in order."""

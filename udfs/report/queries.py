@@ -127,6 +127,16 @@ GROUP BY dataset, name, metric ORDER BY evaluated_at DESC, dataset, metric, name
     needs=("gold.evaluations",),
 )
 
+LOSSES: Final = Query(
+    """SELECT dataset, name, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n
+FROM gold.evaluations
+WHERE release <> '' AND contains(dataset, '/held_out/') AND metric IN ('text_to_image_r10', 'image_to_text_r10',
+    'hard_negative_long', 'hard_negative_short', 'other_images_long', 'other_images_short',
+    'blind_words_long', 'blind_words_short')
+GROUP BY dataset, name, metric ORDER BY max(evaluated_at) DESC, dataset, name, metric LIMIT 1000""",
+    needs=("gold.evaluations",),
+)
+
 AUDIT: Final = Query(
     """SELECT dataset, metric, max_by(value, evaluated_at) AS value, max_by(n, evaluated_at) AS n,
     max(evaluated_at) AS evaluated_at
@@ -233,6 +243,7 @@ QUERIES: Final[Mapping[str, Query]] = {
     "releases": RELEASES,
     "evaluations": EVALUATIONS,
     "suites": SUITES,
+    "losses": LOSSES,
     "audit": AUDIT,
     "audit_counts": AUDIT_COUNTS,
     "comparisons": COMPARISONS,

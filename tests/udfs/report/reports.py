@@ -79,6 +79,7 @@ def full(text: str) -> Report:
         "suites": [
             _metric(f"{text}/swap", name) | {"low": 0.2, "high": 0.3} for name in ("hard_negative_long", f"x{text}")
         ],
+        "losses": [_metric(text, "text_to_image_r10"), _metric(f"{text} 2", "text_to_image_r10")],
         "audit": [_metric(text, "blind_auc_long"), _metric(text, "jaccard_long_mean"), *_similarity(f"{text} 2")],
         "audit_counts": [
             _tally(text, "giveaway_long", text, "negative"),
@@ -117,8 +118,17 @@ def full(text: str) -> Report:
         "samples": 1024,
         "seconds": 3.0,
     }
-    training = Training(text, facts, {"examples": [example], "ceiling_r10": 0.97})
-    return report_of(rows, texts=dict.fromkeys("abc", text), trainings=[training])
+    trainings = [
+        Training(text, facts | settings_of(mix=text), {"examples": [example], "ceiling_r10": 0.97}),
+        Training(f"{text} 2", facts | settings_of(mix="")),
+    ]
+    return report_of(rows, texts=dict.fromkeys("abc", text), trainings=trainings)
+
+
+def settings_of(**changes: Any) -> dict[str, Any]:
+    """Return what a training's facts say of its settings."""
+    plain = {"release": "r", "mix": "alt_text=1", "negatives": "", "hni_weight": 0.0, "stc_weight": 0.0, "seed": 0}
+    return {"settings": plain | changes}
 
 
 def _release(text: str) -> dict[str, Any]:
