@@ -3,6 +3,8 @@
 import runpy
 
 if __name__ == "__main__":
-    from lakehouse.stream import bridge  # noqa: F401 # workers are forked from here
+    from lakehouse.stream import bridge  # noqa: F401 # before petastorm
+
+    import petastorm  # isort: skip # noqa: F401 # once here, not once in each worker that is forked from here
 
     runpy.run_module("pyspark.daemon", run_name="__main__", alter_sys=True)

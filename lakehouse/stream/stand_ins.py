@@ -71,9 +71,7 @@ ABSENT: dict[str, ModuleType] = {
 
 EXTENDED: dict[str, ModuleType] = {
     "numpy": Extended(np, unicode_=np.str_, string_=np.bytes_, float=float, in1d=_in_1d),
-    "pyarrow": Extended(
-        pa, parquet=_PARQUET, hdfs=_HDFS, localfs=LocalFileSystem(), LocalFileSystem=LocalFileSystem
-    ),
+    "pyarrow": Extended(pa, parquet=_PARQUET, hdfs=_HDFS, localfs=LocalFileSystem(), LocalFileSystem=LocalFileSystem),
     "pyarrow.parquet": _PARQUET,
 }
 """Modules that have lost names."""

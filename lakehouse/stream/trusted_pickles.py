@@ -160,7 +160,7 @@ def _is_subclass(found: object, base: type) -> bool:
 
 def _place(dataset: str) -> str:
     """Return the one way to write where a dataset lies."""
-    scheme, sign, path = dataset.rpartition("://")
+    scheme, _, path = dataset.rpartition("://")
     scheme = _BARE_SCHEMES.get(scheme, scheme) or "file"
     if scheme == "hdfs":
         raise BadInput(f"cannot trust {dataset!r}: expected a folder, or a URL that begins with a bucket")

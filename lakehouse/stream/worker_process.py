@@ -24,7 +24,7 @@ def start(function: Callable[..., object], *arguments: object, **named: object) 
         pickle.dump(sys.path, call)
         dill.dump((function, arguments, named), call)
         call.seek(0)
-        return subprocess.Popen([sys.executable, "-c", _CODE], stdin=call)
+        return subprocess.Popen([sys.executable, "-c", _CODE], stdin=call)  # noqa: S603 # the command is this module's
 
 
 def run() -> None:
@@ -35,5 +35,5 @@ def run() -> None:
 
     logging.basicConfig()
     sys.path[:] = pickle.load(sys.stdin.buffer)  # noqa: S301 # from the process that has started this one
-    function, arguments, named = dill.load(sys.stdin.buffer)
+    function, arguments, named = dill.load(sys.stdin.buffer)  # noqa: S301 # likewise
     function(*arguments, **named)
