@@ -137,9 +137,7 @@ class ParquetDataset:
     @cached_property
     def pieces(self) -> list[ParquetDatasetPiece]:
         """The files that the filters leave, as many pieces."""
-        pieces = [
-            ParquetDatasetPiece(file, self.fs.open, None, self._indexed(levels)) for file, levels in self._files.items()
-        ]
+        pieces = [ParquetDatasetPiece(file, self.fs.open, None, self._indexed(levels)) for file, levels in self._files]
         return [piece for piece in pieces if self._is_wanted(piece)]
 
     @cached_property
@@ -148,24 +146,25 @@ class ParquetDataset:
         return path.rstrip("/") if isinstance(path, str) and self.fs.isdir(path) else None
 
     @cached_property
-    def _files(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Each file with the columns and values in the names of its folders."""
+    def _files(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Each file with the columns and values in the names of its folders; one that is named twice is there twice."""
         if self._root is None:
-            return {path: [] for path in ([self.paths] if isinstance(self.paths, str) else self.paths)}
+            return [(path, []) for path in ([self.paths] if isinstance(self.paths, str) else self.paths)]
         slash = "/" if self._root.startswith("/") else ""
-        found = {}
+        found = []
         for path in sorted(slash + path.lstrip("/") for path in self.fs.find(self._root)):
             *folders, name = path[len(self._root) :].strip("/").split("/")
             hidden = [part for part in folders if part.startswith((".", "_")) and "=" not in part]
             if not hidden and not name.startswith((".", "_")) and not name.endswith(".crc"):
-                found[path] = [(key, value) for key, sign, value in (part.partition("=") for part in folders) if sign]
+                levels = [(key, value) for key, sign, value in (part.partition("=") for part in folders) if sign]
+                found.append((path, levels))
         return found
 
     @cached_property
     def _partitions(self) -> Partitions:
-        levels = next(iter(self._files.values()), [])
+        levels = self._files[0][1] if self._files else []
         return Partitions(
-            Partition(name, _keys({file_levels[depth][1] for file_levels in self._files.values()}))
+            Partition(name, _keys({file_levels[depth][1] for _, file_levels in self._files}))
             for depth, (name, _) in enumerate(levels)
         )
 

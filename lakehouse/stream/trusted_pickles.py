@@ -173,7 +173,8 @@ def _digest(pickled: bytes) -> bytes:
 
 
 def _mend_writing(module: ModuleType) -> None:
-    module.__dict__["pickle"] = SimpleNamespace(dumps=dumps)  # nothing else of it is asked for there
+    # Nothing else of it is asked for there.
+    module.__dict__["pickle"] = SimpleNamespace(dumps=dumps, HIGHEST_PROTOCOL=pickle.HIGHEST_PROTOCOL)
 
 
 def _mend_reading(legacy: ModuleType) -> None:

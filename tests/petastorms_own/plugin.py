@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.petastorms_own.known import KNOWN_FAILURES
+from tests.petastorms_own.known import KNOWN_FAILURES, MAY_FAIL
 
 LIMIT_S = 400
 """How long a test may take, so that one that hangs is one that fails."""
@@ -69,6 +69,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if reason := KNOWN_FAILURES.get(name_of(item)):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+        elif reason := MAY_FAIL.get(name_of(item)):
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -38,3 +38,9 @@ def test_bytes_of_any_width_are_bytes(tmp_path: Path) -> None:
     with make_batch_reader(tmp_path.as_uri(), reader_pool_type="dummy") as reader:
         assert reader.schema.image.numpy_dtype is np.bytes_
         assert [batch.image.tolist() for batch in reader] == [[b"a", b"b"]]
+
+
+def test_a_file_that_is_named_twice_is_read_twice(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1, 2]}), tmp_path / "a.parquet")
+    with make_batch_reader([(tmp_path / "a.parquet").as_uri()] * 2, reader_pool_type="dummy") as reader:
+        assert [batch.id.tolist() for batch in reader] == [[1, 2], [1, 2]]

@@ -171,6 +171,14 @@ def test_what_this_process_has_pickled_it_opens(pets: Path, tmp_path: Path) -> N
     assert rows_of(own) == EXPECTED
 
 
+def test_an_index_that_this_process_has_pickled_is_opened() -> None:
+    from petastorm.etl import rowgroup_indexing
+
+    pickled = rowgroup_indexing.pickle.dumps(index(), rowgroup_indexing.pickle.HIGHEST_PROTOCOL)
+    opened = rowgroup_indexing.depickle_legacy_package_name_compatible(pickled)
+    assert opened["ids"].get_row_group_indexes(np.int64(12)) == {1}
+
+
 def test_an_index_of_row_groups_selects(trusted: Path) -> None:
     selected = rows_of(trusted, rowgroup_selector=SingleIndexSelector("ids", [np.int64(12)]))
     assert selected == EXPECTED[10:20]
