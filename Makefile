@@ -10,10 +10,10 @@ NAME ?=
 export PYTHONPATH := $(CURDIR)
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
-.PHONY: help demo test test-servers check bench notebooks docs bundle setup clean
+.PHONY: help demo test test-servers test-petastorm check bench notebooks docs bundle setup clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/ready ## real pairs in; lake, training release, trained CLIP and report out (DATA=PATH: your own pairs; OUT=PATH: elsewhere)
 	@$(BIN)/python -m demo.run $(if $(DATA),--data "$(DATA)") $(if $(OUT),--out "$(OUT)")
@@ -23,6 +23,9 @@ test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no 
 
 test-servers: $(VENV)/ready ## ask real servers: vLLM, llama.cpp, transformers serve, S3 (installs them into build/servers, 6.5 GB)
 	@$(BIN)/python -m pytest tests/servers -rs $(ARGS)
+
+test-petastorm: $(VENV)/ready ## run petastorm's own tests through the bridge (installs what they need into build/petastorm, 0.1 GB)
+	@$(BIN)/python -m tests.petastorms_own $(ARGS)
 
 check: $(VENV)/ready ## format, lint, types, import layers, generated docs
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache && $(BIN)/python -m docs.generate --check

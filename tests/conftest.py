@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 # Servers that other people wrote take long to install: `make test-servers` names them, and then they are collected.
-collect_ignore = ["servers"]
+# petastorm's own tests have `make test-petastorm`.
+collect_ignore = ["servers", "petastorms_own"]
 
 # Before PyTorch is imported: models of a few thousand weights lose more to a second thread than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

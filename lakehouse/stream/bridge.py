@@ -1,59 +1,60 @@
 """Makes petastorm 0.13.1 import and run on current pyarrow and NumPy. Importing this module does it.
 
-petastorm names things that pyarrow and NumPy have dropped. Those that it needs while it is imported are lent to it and
-taken away again; those that it needs later are put into petastorm's own modules. Nothing of pyarrow, NumPy or the
+    import lakehouse.stream.bridge  # before petastorm
+
+    from petastorm import make_batch_reader, make_reader
+
+Only modules of petastorm are touched, each as it is imported, whenever that is: nothing of pyarrow, NumPy or the
 standard library is changed. What changes in petastorm:
 
-- ``ParquetDataset`` and ``ParquetDatasetPiece`` are those of ``lakehouse.stream.parquet_pieces``;
-- its thread pool no longer ends an epoch while the last row groups are still being read;
-- string columns of any width are understood;
-- nothing that lies in a dataset is unpickled.
+- its imports are answered by ``lakehouse.stream.stand_ins``;
+- an epoch no longer ends while the last row groups are still being read, and a dead thread or worker process is an
+  error within seconds (``lakehouse.stream.mended_pools``);
+- row groups come in another order each epoch, as its documentation says (the same);
+- text columns of any width are understood, and a null stays a null (``lakehouse.stream.mended_columns``);
+- nothing that lies in a dataset is unpickled but what this process has pickled itself, or what lies in a dataset that
+  was named to ``trust`` (``lakehouse.stream.trusted_pickles``).
 
-Afterwards ``petastorm.make_batch_reader`` works too, with its thread and dummy pools. Not served: ``petastorm.spark``,
-``petastorm.tf_utils``, worker processes, ``make_reader`` (its schema is a pickle).
+Spark's Python workers get the bridge by ``SparkSession.builder.config(map=bridge.SPARK_CONF)``. Not served:
+``petastorm.tf_utils``. See docs/petastorm.md.
 """
 
-import importlib
-import importlib.util
+import builtins
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from lakehouse.errors import MissingPart
+from lakehouse.stream.mended_columns import MENDS as COLUMN_MENDS
+from lakehouse.stream.mended_pools import MENDS as POOL_MENDS
+from lakehouse.stream.stand_ins import ABSENT, EXTENDED
+from lakehouse.stream.trusted_pickles import MENDS as PICKLE_MENDS
+from lakehouse.stream.trusted_pickles import trust
 
-from lakehouse.errors import MissingPart, StreamError
-from lakehouse.stream.parquet_pieces import ParquetDataset, ParquetDatasetPiece
+__all__ = ["SPARK_CONF", "SUPPORTED", "activate", "trust"]
 
 SUPPORTED = "0.13.1"
 """The one version of petastorm that the bridge knows."""
 
-_MODULES = (
-    "petastorm.reader",
-    "petastorm.etl.rowgroup_indexing",
-    "petastorm.predicates",
-    "petastorm.weighted_sampling_reader",
-)
-_IDLE_S = 0.0005
+SPARK_CONF = {"spark.python.daemon.module": "lakehouse.stream.spark_daemon"}
+"""What a Spark session needs so that its Python workers can import petastorm."""
+
+_MENDS = {**COLUMN_MENDS, **POOL_MENDS, **PICKLE_MENDS}
 _lock = threading.Lock()
 
 
 def activate() -> None:
-    """Import petastorm and mend it; a second call does nothing."""
+    """Mend whatever of petastorm is imported from now on; a second call does nothing."""
     with _lock:
         _check_version()
-        if getattr(sys.modules.get("petastorm"), "_bridged", False):
-            return
-        with _lent_modules():
-            for name in _MODULES:
-                importlib.import_module(name)
-        _mend()
+        if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+            _forget_broken_modules()
+            sys.meta_path.insert(0, _Finder())
 
 
 def _check_version() -> None:
@@ -65,128 +66,60 @@ def _check_version() -> None:
         raise MissingPart(f"petastorm {found} is installed, and the bridge knows only {SUPPORTED}")
 
 
-@contextmanager
-def _lent_modules() -> Iterator[None]:
-    """Lend the modules that petastorm imports and nobody has any more."""
-    lent = {"pyarrow.filesystem": _legacy_filesystem(), "pyarrow.hdfs": _legacy_hdfs(), **_legacy_distutils()}
-    sys.modules.update(lent)
-    try:
-        yield
-    finally:
-        for name in lent:
-            del sys.modules[name]
+def _forget_broken_modules() -> None:
+    """Forget what a failed import of petastorm has left behind."""
+    for name in [name for name in sys.modules if _is_of_petastorm(name)]:
+        del sys.modules[name]
 
 
-def _legacy_filesystem() -> ModuleType:
-    from fsspec.implementations.local import LocalFileSystem
-
-    return _module("pyarrow.filesystem", LocalFileSystem=LocalFileSystem)
+def _is_of_petastorm(name: str) -> bool:
+    return name == "petastorm" or name.startswith("petastorm.")
 
 
-def _legacy_hdfs() -> ModuleType:
-    return _module("pyarrow.hdfs", HadoopFileSystem=type("HadoopFileSystem", (), {}), connect=_connect_to_hdfs)
+class _Finder(MetaPathFinder):
+    """Finds petastorm's modules where Python finds them, and no others."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not _is_of_petastorm(fullname):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
 
 
-def _legacy_distutils() -> dict[str, ModuleType]:
-    """Return what petastorm takes from distutils, where this Python has none; it compares two version numbers."""
-    if importlib.util.find_spec("distutils") is not None:
-        return {}
-    from packaging.version import Version
+class _Loader(SourceFileLoader):
+    """Runs a module with an ``import`` statement of ours, then mends it."""
 
-    versions = _module("distutils.version", LooseVersion=Version)
-    return {"distutils": _module("distutils", version=versions), "distutils.version": versions}
-
-
-def _connect_to_hdfs(host: str = "default", port: int = 0, user: str | None = None, **_: Any) -> Any:
-    import fsspec
-
-    return fsspec.filesystem("hdfs", host=host, port=port, user=user)
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__builtins__"] = _BUILTINS
+        super().exec_module(module)
+        if mend := _MENDS.get(module.__name__):
+            mend(module)
 
 
-class _Extended(ModuleType):
-    """A module with a few names more: everything else comes from the real one."""
-
-    def __init__(self, real: ModuleType, **names: object) -> None:
-        super().__init__(real.__name__)
-        self.__dict__.update(names, _real=real)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_real"], name)
-
-
-def _module(name: str, **names: object) -> ModuleType:
-    module = ModuleType(name)
-    module.__dict__.update(names)
-    return module
+def _import(
+    name: str,
+    globals: Mapping[str, object] | None = None,
+    locals: Mapping[str, object] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> ModuleType:
+    if level == 0 and name in ABSENT:
+        top = name.partition(".")[0]
+        return ABSENT[name] if fromlist else EXTENDED.get(top) or ABSENT[top]
+    module = builtins.__import__(name, globals, locals, fromlist or (), level)
+    return EXTENDED.get(module.__name__, module)
 
 
-def _mend() -> None:
-    import petastorm
-    from fsspec.implementations.local import LocalFileSystem
-
-    replaced = {
-        id(np): _Extended(np, unicode_=np.str_, string_=np.bytes_, float=float, in1d=np.isin),
-        id(pq): _Extended(pq, ParquetDataset=ParquetDataset, ParquetDatasetPiece=ParquetDatasetPiece),
-        id(pa): _Extended(pa, localfs=LocalFileSystem(), hdfs=_legacy_hdfs()),
-    }
-    for name, module in list(sys.modules.items()):
-        if name.startswith("petastorm."):
-            for attribute, value in list(vars(module).items()):
-                if id(value) in replaced:
-                    setattr(module, attribute, replaced[id(value)])
-    _mend_thread_pool()
-    _mend_types()
-    _refuse_unpickling()
-    petastorm._bridged = True
+def _print(*values: object, **options: Any) -> None:
+    # Looked up anew each time: people silence the line that a reader prints when it is left.
+    builtins.print(*values, **options)
 
 
-def _mend_thread_pool() -> None:
-    """Let the pool ask whether all was ventilated before it looks whether all was read, not after.
-
-    In the other order the last row groups can be handed to the workers between the two looks, and are lost.
-    """
-    from petastorm.workers_pool.thread_pool import ThreadPool
-
-    have_all_read = ThreadPool.all_workers_done
-
-    def all_workers_done(pool: Any) -> bool:
-        is_all_ventilated = not pool._ventilator or pool._ventilator.completed()
-        if not have_all_read(pool):
-            return False
-        if not is_all_ventilated:
-            time.sleep(_IDLE_S)  # the pool's own loop would spin
-        return bool(is_all_ventilated)
-
-    ThreadPool.all_workers_done = all_workers_done
-
-
-def _mend_types() -> None:
-    import petastorm.unischema as unischema
-
-    original = unischema._numpy_and_codec_from_arrow_type
-
-    def numpy_type(arrow_type: pa.DataType) -> Any:
-        if pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type):
-            return np.str_
-        if pa.types.is_large_binary(arrow_type) or pa.types.is_binary_view(arrow_type):
-            return np.bytes_
-        return original(arrow_type)
-
-    unischema._numpy_and_codec_from_arrow_type = numpy_type
-
-
-def _refuse_unpickling() -> None:
-    import petastorm.etl.dataset_metadata as dataset_metadata
-    import petastorm.etl.legacy as legacy
-    import petastorm.etl.rowgroup_indexing as rowgroup_indexing
-
-    for module in (legacy, dataset_metadata, rowgroup_indexing):
-        module.depickle_legacy_package_name_compatible = _refuse_pickle
-    legacy.restricted_loads = _refuse_pickle
-
-
-def _refuse_pickle(_: bytes) -> NoReturn:
-    raise StreamError("refused to unpickle what a dataset holds: unpickling runs code that others wrote")
-
+_BUILTINS = {**vars(builtins), "__import__": _import, "print": _print}
+# A plain copy, for CPython looks names up faster in one.
 
 activate()

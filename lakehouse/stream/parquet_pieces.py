@@ -14,15 +14,11 @@ import pyarrow.parquet as pq
 from fsspec.implementations.arrow import ArrowFSWrapper
 from fsspec.implementations.local import LocalFileSystem
 
-from lakehouse.errors import StreamError
+from lakehouse.stream.trusted_pickles import admit
 
 Keys = list[str] | list[int]
 Filter = tuple[str, str, Any]
 
-PICKLES = (b"dataset-toolkit.unischema.v1", b"dataset-toolkit.rowgroups_index.v1")
-"""Keys of ``_common_metadata`` under which petastorm keeps pickled objects."""
-
-_SUMMARIES = ("_metadata", "_common_metadata")
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "==": operator.eq,
@@ -83,7 +79,7 @@ class ParquetDatasetPiece:
         wanted = None if columns is None else list(columns)
         with self.open_file_func(self.path) as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             groups = range(parquet.num_row_groups) if self.row_group is None else [self.row_group]
-            table = parquet.read_row_groups(list(groups), columns=wanted, use_threads=False)
+            table = _without_views(parquet.read_row_groups(list(groups), columns=wanted, use_threads=False))
         for level, (name, index) in enumerate(self.partition_keys):
             table = table.append_column(name, pa.repeat(pa.scalar(partitions[level].keys[index]), table.num_rows))
         return table
@@ -92,8 +88,8 @@ class ParquetDatasetPiece:
 class ParquetDataset:
     """Parquet files under a folder, or in a list, with the attributes that petastorm reads.
 
-    A dataset given in place of a path is used as it is. Pickled schemas and indexes are refused: unpickling what others
-    wrote runs their code.
+    A dataset given in place of a path is used as it is. What holds pickles that may not be opened is refused when the
+    schema is asked for: see ``lakehouse.stream.trusted_pickles``.
     """
 
     def __new__(cls, path_or_paths: Any, *_: Any, **__: Any) -> Any:  # noqa: D102
@@ -109,13 +105,29 @@ class ParquetDataset:
     ) -> None:
         self.paths = path_or_paths
         self.fs = _with_listing(filesystem)
-        self.metadata: pq.FileMetaData | None = None
-        self.common_metadata: pa.Schema | None = None
-        self.metadata_path: str | None = None
         self._filters = filters
-        self._read_summaries()
         if not self.pieces:
             raise OSError(f"no Parquet files in {path_or_paths!r}")
+
+    @cached_property
+    def metadata(self) -> pq.FileMetaData | None:
+        """What ``_metadata`` says, if there is one: the row groups of all files."""
+        return self._summary(self.metadata_path)
+
+    @cached_property
+    def common_metadata(self) -> pq.FileMetaData | None:
+        """What ``_common_metadata`` says, if there is one: the schema, and what petastorm keeps beside it."""
+        return self._summary(self.common_metadata_path)
+
+    @property
+    def metadata_path(self) -> str | None:
+        """The path of ``_metadata``, or None."""
+        return self._path_of("_metadata")
+
+    @property
+    def common_metadata_path(self) -> str | None:
+        """The path of ``_common_metadata``, or None."""
+        return self._path_of("_common_metadata")
 
     @property
     def partitions(self) -> Partitions | None:
@@ -125,9 +137,7 @@ class ParquetDataset:
     @cached_property
     def pieces(self) -> list[ParquetDatasetPiece]:
         """The files that the filters leave, as many pieces."""
-        pieces = [
-            ParquetDatasetPiece(file, self.fs.open, None, self._indexed(levels)) for file, levels in self._files.items()
-        ]
+        pieces = [ParquetDatasetPiece(file, self.fs.open, None, self._indexed(levels)) for file, levels in self._files]
         return [piece for piece in pieces if self._is_wanted(piece)]
 
     @cached_property
@@ -136,24 +146,25 @@ class ParquetDataset:
         return path.rstrip("/") if isinstance(path, str) and self.fs.isdir(path) else None
 
     @cached_property
-    def _files(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Each file with the columns and values in the names of its folders."""
+    def _files(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Each file with the columns and values in the names of its folders; one that is named twice is there twice."""
         if self._root is None:
-            return {path: [] for path in ([self.paths] if isinstance(self.paths, str) else self.paths)}
+            return [(path, []) for path in ([self.paths] if isinstance(self.paths, str) else self.paths)]
         slash = "/" if self._root.startswith("/") else ""
-        found = {}
+        found = []
         for path in sorted(slash + path.lstrip("/") for path in self.fs.find(self._root)):
             *folders, name = path[len(self._root) :].strip("/").split("/")
             hidden = [part for part in folders if part.startswith((".", "_")) and "=" not in part]
             if not hidden and not name.startswith((".", "_")) and not name.endswith(".crc"):
-                found[path] = [(key, value) for key, sign, value in (part.partition("=") for part in folders) if sign]
+                levels = [(key, value) for key, sign, value in (part.partition("=") for part in folders) if sign]
+                found.append((path, levels))
         return found
 
     @cached_property
     def _partitions(self) -> Partitions:
-        levels = next(iter(self._files.values()), [])
+        levels = self._files[0][1] if self._files else []
         return Partitions(
-            Partition(name, _keys({file_levels[depth][1] for file_levels in self._files.values()}))
+            Partition(name, _keys({file_levels[depth][1] for _, file_levels in self._files}))
             for depth, (name, _) in enumerate(levels)
         )
 
@@ -168,27 +179,29 @@ class ParquetDataset:
         choices: Any = self._filters if isinstance(self._filters[0], list) else [self._filters]
         return any(all(_meets(values, term) for term in terms) for terms in choices)
 
-    def _read_summaries(self) -> None:
-        for name in _SUMMARIES if self._root else ():
-            path = f"{self._root}/{name}"
-            if not self.fs.exists(path):
-                continue
-            with self.fs.open(path) as file:
-                metadata = pq.read_metadata(file)
-            _refuse_pickles(path, metadata.schema.to_arrow_schema().metadata or {})
-            if name == "_metadata":
-                self.metadata, self.metadata_path = metadata, path
-            else:
-                self.common_metadata = metadata.schema.to_arrow_schema()
+    def _path_of(self, summary: str) -> str | None:
+        path = f"{self._root}/{summary}"
+        return path if self._root and self.fs.exists(path) else None
+
+    def _summary(self, path: str | None) -> pq.FileMetaData | None:
+        if path is None:
+            return None
+        with self.fs.open(path) as file:
+            metadata = pq.read_metadata(file)
+        pairs = {**(metadata.schema.to_arrow_schema().metadata or {}), **(metadata.metadata or {})}
+        protocol = getattr(self.fs, "protocol", "unknown")
+        protocols = [protocol] if isinstance(protocol, str) else protocol
+        admit(path, place=[f"{name}://{self._root}" for name in protocols], metadata=pairs)
+        return metadata
 
 
-def _refuse_pickles(path: str, metadata: Mapping[bytes, bytes]) -> None:
-    found = [key.decode() for key in PICKLES if key in metadata]
-    if found:
-        raise StreamError(
-            f"refused {path!r}: it holds pickled objects ({', '.join(found)}), and unpickling runs code that others "
-            "wrote; remove the file, then make_batch_reader reads the plain Parquet"
-        )
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return the table with views as large texts and bytes: pyarrow 26 can take no rows of a column of views."""
+    kinds = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    if not any(field.type in kinds for field in table.schema):
+        return table
+    fields = [field.with_type(kinds.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def _with_listing(filesystem: Any) -> Any:

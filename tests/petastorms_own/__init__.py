@@ -1,0 +1,1 @@
+"""petastorm's own tests, from its wheel, through the bridge."""
