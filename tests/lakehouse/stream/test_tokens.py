@@ -1,8 +1,13 @@
 """Tokens stay with their batch, whoever makes them."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -21,6 +26,7 @@ def tokens_of(tokenizer: Any, workers: int = 0) -> Tokens:
     return Tokens(tokenizer, workers=workers)
 
 
+ROOT = Path(__file__).parents[3]
 BATCHES = [batch("a", "bb", "ccc", "dddd", "e"), batch("ff"), batch("g", "hh")]
 
 
@@ -51,3 +57,35 @@ def test_what_a_tokenizer_raises_is_raised() -> None:
 def test_a_process_that_dies_is_said() -> None:
     with pytest.raises(StreamError, match="a process of the tokenizer has died"):
         list(tokens_of(dies, 1).of(BATCHES))
+
+
+KILLED = """
+import time
+from lakehouse.stream.tokens import Tokens
+from tests.lakehouse.stream.light_tokens import letters
+
+tokens = Tokens(letters, workers=1)
+tokens._executor.submit(tokens._call, ["a"]).result(60)
+print(*tokens._executor._processes, flush=True)
+time.sleep(60)
+"""
+
+
+def test_processes_end_with_a_trainer_that_is_killed() -> None:
+    trainer = subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert trainer.stdout is not None
+    worker = int(trainer.stdout.readline())
+    assert not has_ended(worker)
+    trainer.kill()
+    trainer.wait()
+    until = time.monotonic() + 30
+    while not has_ended(worker):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def has_ended(process: int) -> bool:
+    try:
+        return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
