@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
 
-# Servers that other people wrote take long to install: `make test-servers` names them, and then they are collected.
-collect_ignore = ["servers"]
+# What other people wrote takes long to install: `make test-servers` and `make test-consumers` name the folders, and
+# then they are collected.
+collect_ignore = ["servers", "consumers"]
 
 # Before PyTorch is imported: models of a few thousand weights lose more to a second thread than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
