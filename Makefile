@@ -10,7 +10,7 @@ NAME ?=
 export PYTHONPATH := $(CURDIR)
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
 
-.PHONY: help demo test test-servers test-petastorm check bench notebooks docs bundle setup clean
+.PHONY: help demo test test-servers test-consumers test-petastorm check bench notebooks docs bundle setup clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,9 @@ test: $(VENV)/ready ## run the tests (ARGS="-m 'not spark'": those that need no 
 
 test-servers: $(VENV)/ready ## ask real servers: vLLM, llama.cpp, transformers serve, S3 (installs them into build/servers, 6.5 GB)
 	@$(BIN)/python -m pytest tests/servers -rs $(ARGS)
+
+test-consumers: $(VENV)/ready ## train by real trainers, read exports by real readers: open_clip, Trainer, datasets (installs 0.1 GB into build/consumers)
+	@$(BIN)/python -m pytest tests/consumers -rs $(ARGS)
 
 test-petastorm: $(VENV)/ready ## run petastorm's own tests through the bridge (installs what they need into build/petastorm, 0.1 GB)
 	@$(BIN)/python -m tests.petastorms_own $(ARGS)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from lakehouse.lake import Lake
 
-# Servers that other people wrote take long to install: `make test-servers` names them, and then they are collected.
-# petastorm's own tests have `make test-petastorm`.
-collect_ignore = ["servers", "petastorms_own"]
+# What other people wrote takes long to install: `make test-servers`, `make test-consumers` and `make test-petastorm`
+# name the folders, and then they are collected.
+collect_ignore = ["servers", "consumers", "petastorms_own"]
 
 # Before PyTorch is imported: models of a few thousand weights lose more to a second thread than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

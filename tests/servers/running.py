@@ -52,17 +52,17 @@ class Running:
         return _tail(self.log)
 
 
-def environment(name: str, *, gigabytes: float) -> Path:
+def environment(name: str, *, gigabytes: float, here: Path = HERE, build: Path = BUILD) -> Path:
     """Return an environment of its own with what requirements-NAME.txt lists, made once; skip where it cannot be had.
 
-    ``gigabytes`` is what it takes on disk.
+    ``gigabytes`` is what it takes on disk; ``here`` is where the list is, ``build`` where environments are made.
     """
-    folder, pins = BUILD / name, HERE / f"requirements-{name}.txt"
+    folder, pins = build / name, here / f"requirements-{name}.txt"
     mark = folder / "installed"
     if mark.exists() and mark.read_text().startswith(_digest(pins)):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
-    free = shutil.disk_usage(_made(BUILD)).free / 1e9
+    free = shutil.disk_usage(_made(build)).free / 1e9
     if free < gigabytes + 2:
         pytest.skip(f"{name} takes {gigabytes:g} GB of disk and {free:.1f} GB are free: it is not installed")
     began = time.monotonic()
