@@ -32,7 +32,11 @@ def python_of(pins: Path) -> Path:
 def _install(python: Path, pins: Path) -> None:
     # uv links what environments share: with pip each takes 5 GB of disk.
     uv = shutil.which("uv", path=Path(sys.executable).parent)
-    tool = [uv, "pip", "install", "--python", python] if uv else [sys.executable, "-m", "pip", "--python", python, "install"]
+    tool = (
+        [uv, "pip", "install", "--python", python]
+        if uv
+        else [sys.executable, "-m", "pip", "--python", python, "install"]
+    )
     command = [*map(str, tool), "-q", "--no-deps", "-r", str(pins)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)

@@ -40,7 +40,9 @@ LOADERS: Final[Mapping[str, Loader]] = {
     "webdataset_tars": Loader("webdataset", "together", [_PROCESSES, _THREADS, _BOTH]),
     "mosaicml_mds": Loader("mosaicml-streaming", "mosaicml", [_PROCESSES, _THREADS, _BOTH]),
     "litdata_chunks": Loader(
-        "litdata", "together", [{**_PROCESSES, "form": form} for form in ("chunks", "parquet")] + [_THREADS, _BOTH]
+        "litdata",
+        "together",
+        [_PROCESSES, {**_PROCESSES, "window": "auto"}, {**_PROCESSES, "form": "parquet"}, _THREADS],
     ),
     "hf_datasets": Loader(
         "datasets", "together", [{**_PROCESSES, "form": "stream"}, {**_PROCESSES, "form": "map"}, _THREADS, _BOTH]

@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 
 def crop(encoded: Any) -> Any:
     """Return a random square of an encoded image: a view of (224, 224, 3)."""
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), _FLAGS)
+    image = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), _FLAGS))
     top, left = random.randint(0, image.shape[0] - SIDE), random.randint(0, image.shape[1] - SIDE)
     return image[top : top + SIDE, left : left + SIDE]
 
@@ -62,7 +62,12 @@ def _tensor(rows: int) -> torch.Tensor:
         return torch.empty(shape, dtype=torch.uint8)
     # In a worker, as torch's own default_collate does: into shared memory at once, which saves a copy.
     size = rows * SIDE * SIDE * 3
-    return torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size)).resize_(shape)
+    return torch.empty(0, dtype=torch.uint8).set_(_shared(size)).resize_(shape)
+
+
+def _shared(size: int) -> torch.UntypedStorage:
+    storage: torch.UntypedStorage = torch.UntypedStorage._new_shared(size)  # type: ignore[no-untyped-call]
+    return storage
 
 
 @cache

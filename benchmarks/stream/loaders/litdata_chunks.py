@@ -27,10 +27,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in COLUMNS}
 
 
-def batches(data: Path, *, workers: int, threads: int, form: str = "chunks") -> Iterator[Batch]:
-    """Yield an epoch from ``chunks`` or ``parquet``."""
-    options = {"item_loader": ParquetLoader(low_memory=True)} if form == "parquet" else {}
-    dataset = litdata.StreamingDataset(str(data / form), shuffle=True, seed=1, **options)
+def batches(data: Path, *, workers: int, threads: int, form: str = "chunks", window: str = "full") -> Iterator[Batch]:
+    """Yield an epoch from ``chunks`` or ``parquet``; ``window`` is ``auto``, 256 rows, or a ``full`` chunk."""
+    options: dict[str, Any] = {"item_loader": ParquetLoader(low_memory=True)} if form == "parquet" else {}
+    if window == "full":
+        options["batch_decode"] = 0  # a row at a time, where neighbours are not wanted together
+    dataset = litdata.StreamingDataset(str(data / form), shuffle=True, seed=1, item_shuffle_window=window, **options)
+    # Its Parquet reader refuses to fork.
+    context = {"multiprocessing_context": "spawn"} if form == "parquet" and workers else {}
     yield from litdata.StreamingDataLoader(
-        dataset, batch_size=BATCH, num_workers=workers, collate_fn=partial(collate, threads=threads)
+        dataset, batch_size=BATCH, num_workers=workers, collate_fn=partial(collate, threads=threads), **context
     )

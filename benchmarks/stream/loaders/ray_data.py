@@ -18,9 +18,7 @@ convert = write_parquet
 
 def batches(data: Path, *, decode: str) -> Iterator[Batch]:
     """Yield an epoch; ``decode`` is ``in tasks`` of its workers, or ``in iterator``, by two threads beside the loop."""
-    ray.init(
-        num_cpus=_CORES, include_dashboard=False, logging_level=logging.ERROR, object_store_memory=_STORE_BYTES
-    )
+    ray.init(num_cpus=_CORES, include_dashboard=False, logging_level=logging.ERROR, object_store_memory=_STORE_BYTES)
     ray.data.DataContext.get_current().enable_progress_bars = False
     table = ray.data.read_parquet(parquet_files(data), columns=list(COLUMNS), shuffle="files")
     try:

@@ -1,4 +1,4 @@
-"""WebDataset: tar shards of ``.jpg`` and ``.txt``, shards shuffled, rows shuffled in a buffer, batched in the workers."""
+"""WebDataset: tar shards, shards shuffled, rows shuffled in a buffer, batched in the workers."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
