@@ -123,8 +123,7 @@ def _process(course: Course, what: str, lake: Path, data: Path, *options: str) -
 
 def _environ() -> dict[str, str]:
     quiet = {"HF_HUB_OFFLINE": "1", "RAY_USAGE_STATS_ENABLED": "0", "DO_NOT_TRACK": "1"}
-    patient = {"RAY_raylet_start_wait_time_s": "120"}  # on a busy machine Ray gives up before it has started
-    return {**os.environ, **quiet, **patient, "PYTHONPATH": str(Path.cwd())}
+    return {**os.environ, **quiet, "PYTHONPATH": str(Path.cwd())}
 
 
 def _watched(process: "subprocess.Popen[str]") -> int:

@@ -30,8 +30,6 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def batches(data: Path, *, workers: int, threads: int, form: str = "chunks", window: str = "full") -> Iterator[Batch]:
     """Yield an epoch from ``chunks`` or ``parquet``; ``window`` is ``auto``, 256 rows, or a ``full`` chunk."""
     options: dict[str, Any] = {"item_loader": ParquetLoader(low_memory=True)} if form == "parquet" else {}
-    if window == "full":
-        options["batch_decode"] = 0  # a row at a time, where neighbours are not wanted together
     dataset = litdata.StreamingDataset(str(data / form), shuffle=True, seed=1, item_shuffle_window=window, **options)
     # Its Parquet reader refuses to fork.
     context = {"multiprocessing_context": "spawn"} if form == "parquet" and workers else {}
