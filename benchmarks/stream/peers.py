@@ -107,17 +107,15 @@ def _process(course: Course, what: str, lake: Path, data: Path, *options: str) -
     """Return what the loader's own process prints, with its memory."""
     module = ["-W", "ignore", "-m", "benchmarks.stream.loaders.run"]
     command = [course.python, *module, what, course.name, str(lake), str(data), *options]
-    errors = data.with_suffix(".log")
-    with errors.open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, env=_environ(), start_new_session=True
-        )
+    said, errors = data.with_suffix(".out"), data.with_suffix(".log")
+    with said.open("w") as out, errors.open("w") as log:
+        process = subprocess.Popen(command, stdout=out, stderr=log, env=_environ(), start_new_session=True)
     most = _watched(process)
-    said = process.stdout.read() if process.stdout else ""
-    if process.returncode:
+    lines = [line for line in said.read_text(errors="replace").splitlines() if line.startswith("{")]
+    if process.returncode or not lines:
         last = " ".join(errors.read_text(errors="replace").split("\n")[-3:]).strip()[-300:]
         raise NotRun(f"ended with {process.returncode}: {last}")
-    figures: Figures = json.loads(said.splitlines()[-1])
+    figures: Figures = json.loads(lines[-1])
     return {**figures, "rss_mb": most >> 20}
 
 
@@ -126,7 +124,7 @@ def _environ() -> dict[str, str]:
     return {**os.environ, **quiet, "PYTHONPATH": str(Path.cwd())}
 
 
-def _watched(process: "subprocess.Popen[str]") -> int:
+def _watched(process: "subprocess.Popen[bytes]") -> int:
     """Wait for the process; return the most bytes that it and its descendants had at a time."""
     me, most, until = psutil.Process(process.pid), 0, time.monotonic() + _LONGEST_S
     while process.poll() is None and time.monotonic() < until:
