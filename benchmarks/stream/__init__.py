@@ -12,7 +12,7 @@ from typing import Any, Final
 
 OUT: Final = Path("build/bench")
 
-PARTS: Final = ("exactness", "rates", "losses")
+PARTS: Final = ("exactness", "rates", "peers", "losses")
 """Modules of this package, each with a function ``measure``: what they start in other processes are modules too."""
 
 
