@@ -13,14 +13,14 @@ their negatives. The trainings stay in a lake of their own, whose report shows t
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.stream.held_out import HeldOut, blind_control, outcomes_of, read_held_out
+from benchmarks.stream.outcomes import QUERIES, blind_outcomes, images_of, outcomes_of, subject_of
 from benchmarks.stream.seeds import Floats, compared, summed_up
 from jobs import evaluate_clip, train_clip
 from lakehouse.errors import BadInput
@@ -80,21 +80,20 @@ DIFFERENCES: Final = (
 def measure(_: Path) -> dict[str, Any]:
     """Return what each arm finds among held-out pairs, and how far the arms are apart, by rows and by seeds."""
     lake, release = own_lake(DEMO, OWN)
-    facts = [trained(lake, release.release, arm, seed) for seed in SEEDS for arm in ARMS]
-    held_out = read_held_out(str(lake), release, side=train_clip.Config.image_size)
-    found = {arm: _stacked([outcomes_of(folder_of(lake, arm, seed), held_out) for seed in SEEDS]) for arm in ARMS}
+    facts = [trained(lake, release, arm, seed) for seed in SEEDS for arm in ARMS]
+    found = {arm: _stacked([_outcomes(lake, release, arm, seed) for seed in SEEDS]) for arm in ARMS}
+    images = images_of(subject_of(str(lake), folder_of(lake, next(iter(ARMS)), SEEDS[0]), release))
     return {
-        "corpus": _corpus(release, held_out),
+        "corpus": _corpus(release),
         "budget": _budget(facts),
         "loss_weights": {"hni": train_clip.Config.hni_weight, "stc": train_clip.Config.stc_weight},
         "seeds": SEEDS,
-        "ceiling_text_to_image_r10": held_out.ceilings(10),
-        "blind_control": blind_control(str(lake), release),
+        "a_reader_of_words_alone": _blind(str(lake), release),
         "arms": {
-            name: {"flags": arm.flags, "figures": _each(summed_up, held_out, found[name])} for name, arm in ARMS.items()
+            name: {"flags": arm.flags, "figures": _each(summed_up, images, found[name])} for name, arm in ARMS.items()
         },
         "differences": {
-            f"{one} - {other}": _each(compared, held_out, found[one], found[other]) for one, other in DIFFERENCES
+            f"{one} - {other}": _each(compared, images, found[one], found[other]) for one, other in DIFFERENCES
         },
     }
 
@@ -115,13 +114,14 @@ def own_lake(demo: Path, lake: Path) -> tuple[Path, Release]:
     return lake, read_release(str(lake), train_clip.newest_release(str(lake), ""))
 
 
-def trained(lake: Path, release: str, arm: str, seed: int) -> dict[str, Any]:
+def trained(lake: Path, release: Release, arm: str, seed: int) -> dict[str, Any]:
     """Return what a training says of itself, once it is there and evaluated; the jobs see what has been done."""
     name = folder_of(lake, arm, seed).name
     print(f"-- {name}", file=sys.stderr)
-    flags = {"lake": lake, "release": release, "name": name, "epochs": EPOCHS, "seed": seed, **ARMS[arm].flags}
+    flags = {"lake": lake, "release": release.release, "name": name, "epochs": EPOCHS, "seed": seed, **ARMS[arm].flags}
     _command(train_clip.JOB, flags)
-    _command(evaluate_clip.JOB, {"lake": lake, "name": name})
+    suites = {"texts": ",".join(QUERIES[1:]), "hard_negatives": True, "max_pairs": release.held_out_rows}
+    _command(evaluate_clip.JOB, {"lake": lake, "name": name, **suites})
     facts: dict[str, Any] = json.loads((lake / "_models" / name / "training.json").read_text())
     return facts
 
@@ -133,8 +133,18 @@ def folder_of(lake: Path, arm: str, seed: int) -> Path:
 
 def _command(job: TrainerJob[Any], flags: Mapping[str, object]) -> None:
     """Run ``job`` as from the command line, in this process: thirty times torch and transformers take a while."""
-    if job.main([f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items()]):
+    given = (f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in flags.items())
+    if job.main(list(given)):
         raise BadInput(f"{job.name} failed: see above; the same command goes on from there")
+
+
+def _outcomes(lake: Path, release: Release, arm: str, seed: int) -> dict[str, Floats]:
+    return outcomes_of(subject_of(str(lake), folder_of(lake, arm, seed), release))
+
+
+def _blind(lake: str, release: Release) -> dict[str, Any]:
+    found = blind_outcomes(lake, release).items()
+    return {length: summed_up(values[None], images=images) for length, (values, images) in found if len(values)}
 
 
 def _stacked(seeds: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
@@ -142,16 +152,16 @@ def _stacked(seeds: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
     return {metric: np.stack([one[metric] for one in seeds]) for metric in seeds[0]}
 
 
-def _each(told: Any, held_out: HeldOut, *sides: Mapping[str, Floats]) -> dict[str, Any]:
-    return {metric: told(*(side[metric] for side in sides), images=held_out.images_of_rows) for metric in sides[0]}
+def _each(told: Callable[..., Any], images: Sequence[str], *sides: Mapping[str, Floats]) -> dict[str, Any]:
+    return {metric: told(*(side[metric] for side in sides), images=images) for metric in sides[0]}
 
 
-def _corpus(release: Release, held_out: HeldOut) -> dict[str, Any]:
+def _corpus(release: Release) -> dict[str, Any]:
     return {
         "release": release.release,
         "digest": release.digest,
         "train_rows": release.train_rows,
-        "held_out_rows": len(held_out.rows),
+        "held_out_rows": release.held_out_rows,
         "negatives": dict(release.negatives),
     }
 
