@@ -31,7 +31,7 @@ def write_tar(out: BinaryIO, tables: Iterable[pa.Table], texts: Sequence[str]) -
     return rows
 
 
-def _samples(table: pa.Table, texts: Sequence[str]) -> Iterator[Iterator[bytes]]:
+def _samples(table: pa.Table, texts: Sequence[str]) -> Iterator[Iterator[bytes | pa.Buffer]]:
     images = table.column("image").combine_chunks()
     for image, described in zip(images, _described(table, texts), strict=True):
         key, caption = described["key"], described["caption"]
@@ -52,10 +52,33 @@ def _described(table: pa.Table, texts: Sequence[str]) -> Iterator[dict[str, Any]
         yield named | {name: value for name, value in row.items() if value is not None} | {"lists": listed}
 
 
-def _member(name: str, content: bytes | pa.Buffer) -> Iterator[bytes]:
-    # No time, owner or user: they would differ from run to run, and a shard must not.
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    yield info.tobuf(tarfile.USTAR_FORMAT)
-    yield bytes(content)
+def _member(name: str, content: bytes | pa.Buffer) -> Iterator[bytes | pa.Buffer]:
+    yield header_of(name, len(content))
+    yield content
     yield b"\0" * (-len(content) % tarfile.BLOCKSIZE)
+
+
+def _blank_header() -> bytes:
+    """Return a member's header without name, size and sum: no time, owner or user, which differ from run to run."""
+    header = bytearray(tarfile.TarInfo().tobuf(tarfile.USTAR_FORMAT))
+    # The sum is taken as if spaces stood in its place.
+    header[_SUM] = b" " * 8
+    return bytes(header)
+
+
+_NAME, _SIZE, _SUM = slice(0, 100), slice(124, 136), slice(148, 156)
+_BLANK = _blank_header()
+
+
+def header_of(name: str, size: int) -> bytes:
+    """Return what stands before a member in a tar: what ``TarInfo.tobuf`` returns, which was half of an export's time.
+
+    Raise ValueError for a name of more than 100 bytes.
+    """
+    header, encoded = bytearray(_BLANK), name.encode()
+    if len(encoded) > _NAME.stop:
+        raise ValueError(f"cannot name a member of a tar {name!r}: expected at most {_NAME.stop} bytes")
+    header[: len(encoded)] = encoded
+    header[_SIZE] = b"%011o\0" % size
+    header[_SUM] = b"%06o\0 " % sum(header)
+    return bytes(header)

@@ -78,7 +78,12 @@ def test_images_that_are_no_squares_are_refused() -> None:
     ],
 )
 def test_a_setting_that_would_do_nothing_is_refused(name: str, value: object) -> None:
-    unset = {"train_data": None, "dataset_resampled": False, "train_data_upsampling_factors": None, "aug_cfg": {}}
+    unset: dict[str, Any] = {
+        "train_data": None,
+        "dataset_resampled": False,
+        "train_data_upsampling_factors": None,
+        "aug_cfg": {},
+    }
     check_flags(Namespace(**{**unset, "dataset_type": "auto"}))
     with pytest.raises(BadInput, match=f"--{name.replace('_', '-')} is of open_clip's own loaders"):
         check_flags(Namespace(**{**unset, "dataset_type": "auto", name: value}))
