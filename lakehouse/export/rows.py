@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lakehouse.export.shards import Piece, Shard
-from lakehouse.stream.chunk import as_texts
+from lakehouse.stream.choice import choose_texts
 from lakehouse.stream.faults import NO_TEXT, UNDECODABLE_IMAGE, Fault
-from lakehouse.stream.hashing import fractions, salted, sample_keys
+from lakehouse.stream.hashing import salted, sample_keys
+from lakehouse.stream.long_texts import Whole
 from lakehouse.stream.mix import Mix
 from lakehouse.stream.plan import Group, Plan, read_group
 
@@ -22,8 +23,6 @@ CAPTION = "caption"
 
 _KEPT = ("sample_id", "image_id", "image", "tag_ids")
 _JPEG = b"\xff\xd8\xff"
-_TEXT_CHOICE = 11
-"""As ``lakehouse.stream.chunk`` draws a text: an export has those of the stream's first epoch."""
 
 
 @dataclass
@@ -86,13 +85,9 @@ class Rows:
 
     def _captioned(self, rows: pa.Table) -> pa.Table:
         """Return ``rows`` with the caption that the mix chooses, null where a row has none of its texts."""
-        texts = [as_texts(rows.column(name).combine_chunks()) for name in self.mix]
-        present = [pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(text), ""), False) for text in texts]
         keys = salted(sample_keys(rows.column("sample_id").combine_chunks()), self.seed, 0)
-        drawn = fractions(salted(keys, _TEXT_CHOICE))
-        chosen = self.mix.choose(np.stack([one.to_numpy(zero_copy_only=False) for one in present], axis=1), drawn)
-        caption = pc.choose(pa.array(chosen, mask=chosen < 0), *texts)
-        return rows.select([*_KEPT, *self.texts]).append_column(CAPTION, caption)
+        caption = choose_texts(rows, np.arange(rows.num_rows), keys, self.mix, Whole()).text
+        return rows.select([*_KEPT, *self.texts]).append_column(CAPTION, pa.array(caption, pa.string()))
 
     def _group(self, piece: Piece) -> Group:
         return self.plan.groups[piece.group]

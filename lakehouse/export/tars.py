@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from lakehouse.export.rows import CAPTION
-from lakehouse.stream.chunk import as_texts
+from lakehouse.stream.choice import as_texts
 
 _UID_DIGITS = 32
 """DataComp's identifiers are 128 bits in hex, which its tools keep as two 64-bit numbers."""
