@@ -146,7 +146,12 @@ def _bytes(process: psutil.Process) -> int:
 
 def _told(course: Course) -> Figures:
     """Return the medians of the best setting's rounds, and what each setting gave at first."""
-    told: Figures = {"package": course.loader.package, "converted": course.converted}
+    converted = dict(course.converted)
+    told: Figures = {
+        "package": course.loader.package,
+        "version": converted.pop("version", None),
+        "converted": converted,
+    }
     if course.refused:
         told["refused"] = course.refused
     if not course.runs:

@@ -19,6 +19,8 @@ def convert(lake: Path, out: Path) -> None:
 
 def batches(data: Path, *, workers: int, threads: int) -> Iterator[Batch]:
     """Yield an epoch."""
+    # deltalake does not outlive a fork: its workers die.
+    context = {"multiprocessing_context": "spawn"} if workers else {}
     yield from create_pytorch_dataloader(
         str(data),
         id_field="number",
@@ -27,4 +29,5 @@ def batches(data: Path, *, workers: int, threads: int) -> Iterator[Batch]:
         num_workers=workers,
         shuffle=True,
         collate_fn=partial(collate, threads=threads),
+        **context,
     )

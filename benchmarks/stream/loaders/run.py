@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 import psutil
 
+from benchmarks.stream.loaders import LOADERS
 from benchmarks.stream.loaders.order import order_figures
 from benchmarks.stream.loaders.rows import rows
 
@@ -113,7 +115,7 @@ def main(argv: Sequence[str]) -> int:
     if args.what == "convert":
         began = time.monotonic()
         module.convert(args.lake, args.data)
-        told = {"seconds": round(time.monotonic() - began, 1)}
+        told = {"version": version(LOADERS[args.name].package), "seconds": round(time.monotonic() - began, 1)}
     else:
         epoch = read(module.batches(args.data, **args.setting))
         told = figures(epoch, {row["sample_id"]: row for row in rows(args.lake)}, started)
