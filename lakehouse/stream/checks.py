@@ -51,6 +51,7 @@ def need_parts() -> None:
     """Load what reading needs, so that a part that is missing is named at once."""
     try:
         import cv2  # noqa: F401
+        import simplejpeg  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingPart(not_installed(error.name or "torch")) from error

@@ -1,7 +1,7 @@
 """Loaders that other people wrote, and ours: each a module that converts a lake to its own format and streams it back.
 
 A module has ``convert(lake, out)`` and ``batches(data, **setting)``; it runs in an environment of its own, in a
-process of its own. All give the same pixels (OpenCV, a random square of 224 of an image of 256, uint8), the same
+process of its own. All give the same pixels (simplejpeg, a random square of 224 of an image of 256, uint8), the same
 text and the same key, in batches of 256, shuffled as well as the loader can without holding the whole table decoded.
 """
 
@@ -50,7 +50,7 @@ LOADERS: Final[Mapping[str, Loader]] = {
     "lance_rows": Loader("pylance", "together", [_PROCESSES, _THREADS, {**_THREADS, "form": "scan"}]),
     "spdl_pipeline": Loader("spdl", "together", [{"threads": 2}, {"threads": 3}]),
     "ray_data": Loader("ray", "together", [{"decode": "in tasks"}, {"decode": "in iterator"}]),
-    "daft_frame": Loader("daft", "daft", [{"decode": "daft"}, {"decode": "opencv"}]),
+    "daft_frame": Loader("daft", "daft", [{"decode": "daft"}, {"decode": "simplejpeg"}]),
     "deltatorch_table": Loader("deltatorch", "deltatorch", [_PROCESSES, _THREADS, _BOTH]),
     "petastorm_reader": Loader("petastorm", "petastorm", [{"pool": "thread"}, {"pool": "process"}]),
 }

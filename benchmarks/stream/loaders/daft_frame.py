@@ -1,4 +1,4 @@
-"""Daft: a data frame shuffled as a whole, decoded by Daft or by OpenCV, through its loader for PyTorch."""
+"""Daft: a data frame shuffled as a whole, decoded by Daft or by simplejpeg, through its loader for PyTorch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +16,12 @@ convert = write_parquet
 
 
 def batches(data: Path, *, decode: str) -> Iterator[Batch]:
-    """Yield an epoch; ``decode`` says by what: ``daft`` or ``opencv``."""
+    """Yield an epoch; ``decode`` says by what: ``daft`` or ``simplejpeg``."""
     frame = daft.read_parquet(parquet_files(data)).shuffle(seed=1)
     if decode == "daft":
         frame = frame.with_column("image", crop(decode_image(col("image")), _square()))
     for found in frame.select(*COLUMNS).to_torch_dataloader(BATCH, prefetch_count=2):
-        image = decoded(found["image"], _THREADS) if decode == "opencv" else found["image"]
+        image = decoded(found["image"], _THREADS) if decode == "simplejpeg" else found["image"]
         yield Batch(image, found["text"], found["sample_id"])
 
 

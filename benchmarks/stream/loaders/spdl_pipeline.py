@@ -1,7 +1,7 @@
 """SPDL: a pipeline whose source gives encoded batches, and whose threads decode a batch each.
 
 Parquet is read as in ``torch_row_groups``, for SPDL leaves the source to its user. Its own decoder needs FFmpeg's
-libraries on the system; OpenCV decodes here, as for all.
+libraries on the system; simplejpeg decodes here, as for all.
 """
 
 from collections.abc import Iterator
