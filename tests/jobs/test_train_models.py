@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 from transformers import SiglipModel
 
 from jobs import train_clip
 from lakehouse.errors import BadInput
 from lakehouse.stream.releases import read_release
 from tests.jobs.training_lake import SMALL, facts_of, flags, write_released
-from tests.system.said import call
+from tests.system.said import call, python
 from udfs.clip.model import load_clip
 
 pytestmark = pytest.mark.train
@@ -31,6 +31,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def figures(lake: Path, name: str) -> dict[str, list[float]]:
     log = EventAccumulator(str(lake / "_models" / name / "tensorboard")).Reload()
     return {tag: [event.value for event in log.Scalars(tag)] for tag in log.Tags()["scalars"]}
+
+
+def test_the_command_starts_without_spark_or_torch() -> None:
+    code = "import sys, jobs.train_clip; print({'pyspark', 'torch', 'transformers'} & set(sys.modules))"
+    assert python("-c", code).out == "set()\n"
 
 
 def test_a_siglip_from_scratch_is_one_of_transformers(lake: Path) -> None:

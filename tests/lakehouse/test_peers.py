@@ -1,6 +1,7 @@
 """What several processes learn together is what one would learn from all rows."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ def learnt() -> dict[str, Tensor]:
     image, text, negative = (drawn(ROWS, WIDTH, seed=seed)[own] @ weights for seed in (2, 3, 4))
     mask = torch.tensor([row in HAS_NEGATIVE for row in range(ROWS)])[own]
     tags = multi_hot([torch.arange(row % 3).int().numpy() for row in range(ROWS)], TAGS)[own]
-    texts = {"all_text": peers.gather(text), "first": own.start}
+    texts: dict[str, Any] = {"all_text": peers.gather(text), "first": own.start}
     columns = {**texts, "all_negative": peers.gather(negative[mask])}
     losses = {
         "contrastive": contrastive(image, text, scale, all_image=peers.gather(image), **texts),

@@ -41,7 +41,7 @@ def find_start(model: str, image_size: int | None) -> Start:
     """
     if model in SIZES:
         return _named(model, image_size)
-    if not Path(model, "config.json").is_file():
+    if not model.strip() or not Path(model, "config.json").is_file():
         known = f"{', '.join(SIZES)}, or a folder with config.json of type {' or '.join(ARCHITECTURES)}"
         raise BadInput(f"unknown model {model!r}: expected one of {known}")
     return _of_folder(model, image_size)
