@@ -151,8 +151,7 @@ def _run_on_spark(root: str, run_id: str, config: Config, plan: Plan) -> Counts:
 
 def plan_of(config: Config, release: Release) -> Plan:
     """Return what the flags and their preset come to; raise BadInput for a preset or a model that there is not."""
-    flags = asdict(config)
-    scale = scale_of(config.preset, flags)
+    scale = _scale(config)
     start = find_start(scale.model, scale.image_size)
     own = {"model": start.name, "revision": start.revision, "image_size": start.image_size}
     place = {"lake": "", "out": "", "checkpoint_minutes": 0, "spark": 0}
@@ -165,7 +164,23 @@ def plan_of(config: Config, release: Release) -> Plan:
         negatives=config.negatives,
         max_steps=config.max_steps,
         checkpoint_minutes=config.checkpoint_minutes,
-        settings={**flags, **asdict(scale), **own, **place, **known},
+        settings={**asdict(config), **asdict(scale), **own, **place, **known},
+    )
+
+
+def _scale(config: Config) -> Scale:
+    return scale_of(
+        config.preset,
+        model=config.model,
+        image_size=config.image_size,
+        vocab_size=config.vocab_size,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        samples=config.samples,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        beta2=config.beta2,
     )
 
 

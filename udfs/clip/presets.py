@@ -1,7 +1,7 @@
 """How large a training is, and how fast: DataComp's recipes by name, and ours, in each of which flags may differ."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lakehouse.errors import BadInput
@@ -52,18 +52,17 @@ many entries as CLIP's.
 """
 
 
-def scale_of(preset: str, flags: Mapping[str, Any]) -> Scale:
-    """Return the scale of ``preset``, with the ``flags`` that were given, those that are not None, in its place.
+def scale_of(preset: str, **flags: Any) -> Scale:
+    """Return the scale of ``preset``, with those fields in its place that ``flags`` give: None is not given.
 
     A given number of epochs takes the place of the preset's samples.
 
-    >>> scale_of("datacomp-large", {"batch_size": 256, "beta2": None, "seed": 1}).batch_size
+    >>> scale_of("datacomp-large", batch_size=256, beta2=None).batch_size
     256
     """
     if preset not in PRESETS:
         raise BadInput(f"unknown preset {preset!r}: expected one of {', '.join(filter(None, PRESETS))}")
-    names = {field.name for field in fields(Scale)}
-    given = {name: value for name, value in flags.items() if name in names and value is not None}
+    given = {name: value for name, value in flags.items() if value is not None}
     by_epochs = {"samples": 0} if "epochs" in given else {}
     return replace(PRESETS[preset], **{**by_epochs, **given})
 

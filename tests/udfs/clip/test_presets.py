@@ -19,24 +19,24 @@ from udfs.optimizer import schedule
     ],
 )
 def test_a_preset_is_datacomps_recipe(preset: str, recipe: tuple[object, ...]) -> None:
-    scale = scale_of(preset, {})
+    scale = scale_of(preset)
     told = (scale.model, scale.batch_size, scale.samples, scale.learning_rate, scale.warmup_steps, scale.beta2)
     assert told == recipe
 
 
 def test_flags_go_before_the_preset() -> None:
-    scale = scale_of("datacomp-small", {"batch_size": 64, "beta2": 0.9, "model": None, "hni_weight": 1.0})
+    scale = scale_of("datacomp-small", batch_size=64, beta2=0.9, model=None)
     assert (scale.batch_size, scale.beta2, scale.model) == (64, 0.9, "ViT-B-32")
 
 
 def test_epochs_that_are_asked_for_go_before_the_presets_samples() -> None:
-    assert scale_of("datacomp-small", {"epochs": 3}).samples == 0
-    assert scale_of("datacomp-small", {"epochs": 3, "samples": 9}).samples == 9
+    assert scale_of("datacomp-small", epochs=3).samples == 0
+    assert scale_of("datacomp-small", epochs=3, samples=9).samples == 9
 
 
 def test_an_unknown_preset_is_answered_with_those_there_are() -> None:
     with pytest.raises(BadInput, match="unknown preset 'datacomp': expected one of datacomp-small, datacomp-medium"):
-        scale_of("datacomp", {})
+        scale_of("datacomp")
 
 
 def test_every_preset_names_a_size_that_there_is() -> None:
