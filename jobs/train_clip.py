@@ -1,34 +1,34 @@
 """gold.releases -> a checkpoint: train a CLIP on a release, streamed by Petastorm's Reader, without a JVM."""
 
 import json
-import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from lakehouse.cli import FROM_ZERO, POSITIVE, check_name
+from lakehouse.cli import FROM_ZERO, POSITIVE, Range, check_name
 from lakehouse.errors import BadInput
 from lakehouse.files import write_whole
 from lakehouse.lake_root import is_local
-from lakehouse.outcome import Counts
+from lakehouse.outcome import Counts, logs_folder
 from lakehouse.small_rows import read_rows
-from lakehouse.stream import CaptionStream, Mix, World
-from lakehouse.stream.faults import MAX_SKIPPED, Quota
+from lakehouse.stream import Release, World
+from lakehouse.stream.releases import read_release
 from lakehouse.trainer_job import TrainerJob
-from lakehouse.weights import parse_weights
 from schemas.gold import RELEASES, TRAINING
 from schemas.ops import RUNS
+from udfs.clip.plan import Plan
+from udfs.clip.presets import Scale, check_share, scale_of
+from udfs.clip.recipe import Recipe
+from udfs.clip.start import find_start
 
-if TYPE_CHECKING:
-    from udfs.clip.training import Tally
+_BELOW_ONE = Range(lambda number: 0 <= number < 1, "0 or more, and less than 1")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Train a small CLIP from scratch on a release: contrastive loss, HQ-CLIP's hard negatives and tags.
+    """Train a CLIP or a SigLIP on a release: contrastive loss, HQ-CLIP's hard negatives and tags, NegCLIP's columns.
 
     ``torchrun --nproc-per-node N -m jobs.train_clip`` trains by N processes together: the same steps on the same rows.
     """
@@ -37,198 +37,169 @@ class Config:
     release: Annotated[str, "name of the release; the newest by default"] = ""
     name: Annotated[str, "name of the training run: its checkpoint goes to <lake>/_models/NAME"] = "clip"
     out: Annotated[str, "folder for the checkpoint, instead"] = ""
+    preset: Annotated[
+        str, "recipe by name: datacomp-small, -medium, -large or -xlarge; the flags that are given go before it"
+    ] = ""
+    model: Annotated[
+        str | None,
+        "what to start from: a size (small, ViT-B-32, ViT-B-16, ViT-L-14, small-SigLIP, ViT-B-16-SigLIP), or a folder "
+        "that CLIPModel or SiglipModel reads: with weights it is fine-tuned, with config.json alone trained from "
+        "scratch (default: small, or the preset's)",
+    ] = None
     mix: Annotated[str, "text columns and weights, such as alt_text=1; the release's own by default"] = ""
     negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
-    image_size: Annotated[int, "side of the square that the model sees, in pixels", POSITIVE] = 64
-    batch_size: Annotated[int, "rows a step, over all processes", POSITIVE] = 128
+    image_size: Annotated[
+        int | None,
+        "side of the square that the model sees, in pixels (default: the model's own, 64 of small)",
+        POSITIVE,
+    ] = None
+    batch_size: Annotated[int | None, "rows a step, over all processes (default: 128, or the preset's)", POSITIVE] = (
+        None
+    )
     micro_batch: Annotated[
-        int, "most of them that a process computes at a time, 0 for all: less memory, the same gradient", FROM_ZERO
+        int,
+        "gradient accumulation: most rows that a process computes at a time, 0 for all; the loss is still that of the "
+        "whole batch (gradient caching), so the gradient is the same for less memory",
+        FROM_ZERO,
     ] = 0
-    epochs: Annotated[int, "times over the training rows", POSITIVE] = 32
+    gradient_checkpointing: Annotated[
+        bool, "activation checkpointing: compute the inside of each layer again in the backward pass, for less memory"
+    ] = False
+    epochs: Annotated[
+        int | None, "times over the training rows (default: 32; given, it goes before a preset's samples)", POSITIVE
+    ] = None
+    samples: Annotated[
+        int | None, "samples seen in all, instead of epochs; 0 for epochs (default: 0, or the preset's)", FROM_ZERO
+    ] = None
     max_steps: Annotated[int, "stop after so many steps; 0 for no limit", FROM_ZERO] = 0
-    learning_rate: Annotated[float, "at its peak", POSITIVE] = 1e-3
+    learning_rate: Annotated[float | None, "at its peak (default: 0.001, or the preset's)", POSITIVE] = None
+    warmup_steps: Annotated[
+        int | None, "steps over which it rises; 0 for a tenth of all (default: 0, or the preset's)", FROM_ZERO
+    ] = None
+    weight_decay: Annotated[float | None, "of matrices, in AdamW (default: 0.2)", FROM_ZERO] = None
+    beta2: Annotated[float | None, "of AdamW (default: 0.98, or the preset's)", _BELOW_ONE] = None
+    ema: Annotated[
+        float, "decay of a moving average of the weights, such as 0.9999: it is what is saved; 0 for none", _BELOW_ONE
+    ] = 0.0
     hni_weight: Annotated[
         float, "weight of hard-negative identification (ours: HQ-CLIP's is not published)", FROM_ZERO
     ] = 0.1
     stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)", FROM_ZERO] = (
         0.002
     )
-    vocab_size: Annotated[int, "entries of the tokenizer that is trained on the release's texts", POSITIVE] = 4000
+    neg_columns: Annotated[bool, "negatives as further texts in the loss over the batch (NegCLIP)"] = False
+    label_smoothing: Annotated[float, "of CLIP's loss; SigLIP's has none", _BELOW_ONE] = 0.0
+    word_dropout: Annotated[float, "share of a text's words that are left out, others each time", _BELOW_ONE] = 0.0
+    vocab_size: Annotated[
+        int | None,
+        "entries of the tokenizer that is trained on the release's texts, where the model has none of its own "
+        "(default: 4000, or the preset's)",
+        POSITIVE,
+    ] = None
     seed: Annotated[int, "seed of weights, order and augmentation"] = 0
     checkpoint_minutes: Annotated[
         float, "how often it is kept where the training is: from there a run that was cut off goes on", POSITIVE
     ] = 10.0
-
-
-TOKENIZER_ROWS = 200_000
-"""Rows whose texts the tokenizer is trained on: more change next to nothing and would have to be held in memory."""
+    spark: Annotated[
+        int,
+        "processes that Spark starts by TorchDistributor, here or on a cluster's executors; 0 for no Spark",
+        FROM_ZERO,
+    ] = 0
 
 
 def run(root: str, run_id: str, config: Config) -> Counts:
     """Train, unless the very same training is there already."""
-    release = newest_release(root, config.release)
-    folder = model_folder(root, config.name, config.out)
-    settings = {
-        **asdict(config),
-        "lake": "",
-        "out": "",
-        "checkpoint_minutes": 0,
-        "release": release,
-        "digest": _release_row(root, release).get("digest"),
-    }
-    if _is_there(folder, settings):
+    release = read_release(root, newest_release(root, config.release))
+    folder, plan = model_folder(root, config.name, config.out), plan_of(config, release)
+    _check_place(folder, plan)
+    if _is_there(folder, plan, release):
         return {}
+    if config.spark:
+        return _run_on_spark(root, run_id, config, plan)
+    from udfs.clip.quiet import be_quiet
+
+    be_quiet()
     from lakehouse import peers
     from udfs.clip.checkpoint import remove_checkpoint
+    from udfs.clip.run import train_release
 
     with peers.together(World.detect()):
-        facts = _train(root, release, folder, settings, config)
+        facts = train_release(root, release, folder, plan)
         if peers.rank() == 0:
-            facts |= {"settings": settings, "run_id": run_id}
+            facts |= {"settings": plan.settings, "run_id": run_id}
             # Last, and whole: a folder with this file in it holds a finished training.
             write_whole(folder / "training.json", json.dumps(facts, indent=2) + "\n")
             remove_checkpoint(folder)
         return {"steps": facts["steps"], "samples": facts["samples"]}
 
 
-def _train(root: str, release: str, folder: Path, settings: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    from udfs.clip.quiet import be_quiet
+def run_share(root: str, run_id: str, flags: Mapping[str, Any]) -> Counts:
+    """Do what one of several processes does of a training with these flags."""
+    return run(root, run_id, Config(**flags))
 
-    be_quiet()
-    from lakehouse import peers
-    from udfs.clip.checkpoint import Checkpoint
-    from udfs.clip.model import Sizes, save_clip, small_clip
-    from udfs.clip.tokenizer import read_tokenizer
-    from udfs.clip.training import Recipe, train
 
-    stream, sizes, unread = _stream(root, release, config), Sizes(image_size=config.image_size), Quota(MAX_SKIPPED)
-    checkpoint = Checkpoint(folder, json.dumps(settings), config.checkpoint_minutes)
-    state = None
-    if peers.rank() == 0:
-        state = checkpoint.read() or {"tokenizer": _tokenizer(_texts(root, stream, unread), config, sizes.max_tokens)}
-    state = peers.from_first(state)
-    if "stream" in state:
-        _go_on(stream, state)
-    tokenizer = read_tokenizer(state["tokenizer"], max_tokens=sizes.max_tokens)
-    model = small_clip(tokenizer, sizes, tag_count=stream.release.tag_count, seed=config.seed).to(peers.own_device())
-    recipe = Recipe(
+def _run_on_spark(root: str, run_id: str, config: Config, plan: Plan) -> Counts:
+    check_share(plan.scale.batch_size, config.spark)
+    # By the name under which the processes can import it: here it may be that of a script.
+    from jobs.train_clip import run_share as share
+    from lakehouse.torch_on_spark import run_on_spark
+
+    flags = {**asdict(config), "spark": 0}
+    counts: Counts = run_on_spark("train_clip", config.spark, share, root, run_id, flags, logs=logs_folder(root))
+    return counts
+
+
+def plan_of(config: Config, release: Release) -> Plan:
+    """Return what the flags and their preset come to; raise BadInput for a preset or a model that there is not."""
+    scale = _scale(config)
+    start = find_start(scale.model, scale.image_size)
+    own = {"model": start.name, "revision": start.revision, "image_size": start.image_size}
+    place = {"lake": "", "out": "", "checkpoint_minutes": 0, "spark": 0}
+    known = {"release": release.release, "digest": release.digest}
+    return Plan(
+        start,
+        scale,
+        _recipe(config, scale),
+        mix=config.mix,
+        negatives=config.negatives,
+        max_steps=config.max_steps,
+        checkpoint_minutes=config.checkpoint_minutes,
+        settings={**asdict(config), **asdict(scale), **own, **place, **known},
+    )
+
+
+def _scale(config: Config) -> Scale:
+    return scale_of(
+        config.preset,
+        model=config.model,
+        image_size=config.image_size,
+        vocab_size=config.vocab_size,
+        batch_size=config.batch_size,
+        epochs=config.epochs,
+        samples=config.samples,
         learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        weight_decay=config.weight_decay,
+        beta2=config.beta2,
+    )
+
+
+def _recipe(config: Config, scale: Scale) -> Recipe:
+    return Recipe(
+        learning_rate=scale.learning_rate,
+        warmup_steps=scale.warmup_steps,
+        weight_decay=scale.weight_decay,
+        beta2=scale.beta2,
         hni_weight=config.hni_weight,
         stc_weight=config.stc_weight,
+        neg_columns=config.neg_columns,
+        smoothing=config.label_smoothing,
+        word_dropout=config.word_dropout,
+        ema=config.ema,
         micro_batch=config.micro_batch,
+        gradient_checkpointing=config.gradient_checkpointing,
         seed=config.seed,
     )
-    steps = min(config.epochs * len(stream), config.max_steps or sys.maxsize)
-    done = state["training"]["tally"]["steps"] if "training" in state else 0
-
-    def keep(training: Callable[[], dict[str, Any]]) -> None:
-        checkpoint.write(
-            lambda: {
-                "tokenizer": state["tokenizer"],
-                "stream": stream.state_dict(),
-                "texts": dict(stream.counters.texts),
-                "skipped": dict(stream.counters.skipped),
-                "training": training(),
-            }
-        )
-
-    with _speaking(folder, begun=done) as told:
-        if peers.rank() == 0:
-            told["after_step"] = keep
-        epochs = _epochs(stream, steps, done)
-        result = train(epochs, model, tokenizer, recipe, steps=steps, resume=state.get("training"), **told)
-    if peers.rank() == 0:
-        # Not before: until its weights are replaced, an earlier training stays one that can be used.
-        for old in ("training.json", "retrieval.json"):
-            (folder / old).unlink(missing_ok=True)
-        save_clip(folder, model, tokenizer)
-    weights = sum(weights.numel() for weights in model.parameters())
-    return {**_told(result, stream), "parameters": weights, "texts_unread": unread.skipped.total()}
-
-
-def _tokenizer(texts: Iterator[str], config: Config, max_tokens: int) -> str:
-    from udfs.clip.tokenizer import train_tokenizer, write_tokenizer
-
-    return write_tokenizer(train_tokenizer(texts, vocab_size=config.vocab_size, max_tokens=max_tokens))
-
-
-def _told(result: "Tally", stream: CaptionStream) -> dict[str, Any]:
-    """Return what a finished training says of itself."""
-    return {
-        "steps": result.steps,
-        "samples": result.samples,
-        "seconds": round(result.seconds, 2),
-        "samples_per_second": round(result.samples / result.seconds, 1),
-        "losses": [round(loss, 4) for loss in result.losses],
-        "realised_mix": {name: round(share, 4) for name, share in stream.counters.realised_mix.items()},
-        "rows": stream.rows,
-        "skipped": stream.counters.skipped.total(),
-    }
-
-
-def _go_on(stream: CaptionStream, state: Mapping[str, Any]) -> None:
-    """Have ``stream`` go on where the training was cut off, with what it had counted."""
-    stream.load_state_dict(state["stream"])
-    stream.counters.texts.update(state["texts"])
-    stream.counters.skipped.update(state["skipped"])
-
-
-@contextmanager
-def _speaking(folder: Path, *, begun: int) -> Iterator[dict[str, Any]]:
-    """Give what ``train`` tells of itself by: the first process writes and speaks for all."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    from lakehouse import peers
-
-    if peers.rank():
-        yield {"progress": lambda pace: None}
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    if begun:
-        print(f"note: goes on from step {begun:,}, where an earlier run was cut off", file=sys.stderr)
-    with SummaryWriter(str(folder / "tensorboard"), purge_step=begun + 1 if begun else None) as log:
-        yield {"log": log}
-
-
-def _stream(root: str, release: str, config: Config) -> CaptionStream:
-    world = World.detect()
-    train_rows = _release_row(root, release).get("train_rows", config.batch_size)
-    if config.batch_size % world.size:
-        raise BadInput(f"--batch-size {config.batch_size} is not shared equally by {world.size} processes")
-    return CaptionStream(
-        root,
-        release=release,
-        # A release smaller than a batch is one batch: the photographs of a machine without apt are.
-        batch_size=max(1, min(config.batch_size, train_rows) // world.size),
-        image_size=config.image_size,
-        seed=config.seed,
-        world=world,
-        mix=_mix(config.mix),
-        negatives=_mix(config.negatives),
-    )
-
-
-def _mix(text: str) -> Mix | None:
-    return Mix(parse_weights(text)) if text else None
-
-
-def _epochs(stream: CaptionStream, steps: int, done: int) -> Iterator[Iterator[Any]]:
-    """Yield the batches of what is left of each epoch, up to ``steps`` in all, of which some are ``done``."""
-    for epoch in range(stream.epoch, math.ceil(steps / len(stream))):
-        left = min((epoch + 1) * len(stream), steps) - done
-        # The stream comes first: it has to be asked once more to know that its epoch has ended.
-        yield (batch for batch, _ in zip(stream, range(left), strict=False))
-        done += left
-
-
-def _texts(root: str, stream: CaptionStream, quota: Quota) -> Iterator[str]:
-    """Yield the texts that a tokenizer should know: every positive text of the training rows, up to a bound."""
-    from lakehouse.stream.texts import read_texts
-
-    columns = ("web_text", "long_positive", "short_positive")
-    rows = read_texts(root, stream.release, columns=columns, split="train", most=TOKENIZER_ROWS, quota=quota)
-    for row in rows:
-        yield from (text if isinstance(text, str) else ", ".join(text) for text in row.values() if text)
 
 
 def newest_release(root: str, name: str) -> str:
@@ -249,13 +220,20 @@ def model_folder(root: str, name: str, out: str = "") -> Path:
     return Path(root) / "_models" / name
 
 
-def _release_row(root: str, release: str) -> dict[str, Any]:
-    return next((row for row in read_rows(root, RELEASES) if row["release"] == release), {})
+def _check_place(folder: Path, plan: Plan) -> None:
+    """Raise BadInput where the model that is trained on would be written over."""
+    own = plan.start.folder
+    if own is not None and own.path.resolve() == folder.resolve():
+        raise BadInput(f"{str(folder)!r} is the folder of --model too: name another with --name or --out")
 
 
-def _is_there(folder: Path, settings: dict[str, Any]) -> bool:
+def _is_there(folder: Path, plan: Plan, release: Release) -> bool:
     file = folder / "training.json"
-    return file.exists() and json.loads(file.read_text())["settings"] == settings
+    if not file.exists():
+        return False
+    # A flag that came after that training was made stood at its default.
+    before = {**plan_of(Config(lake=""), release).settings, **json.loads(file.read_text())["settings"]}
+    return before == plan.settings
 
 
 JOB = TrainerJob("train_clip", Config, run, (RELEASES, TRAINING), RUNS)

@@ -1,4 +1,4 @@
-"""Losses as functions of features: contrastive, HQ-CLIP's two, NegCLIP's columns, TripletCLIP's second images.
+"""Losses as functions of features: CLIP's, SigLIP's, HQ-CLIP's two, NegCLIP's columns, TripletCLIP's second images.
 
 All features are float tensors (rows, width) of any length; the functions scale them to unit length. ``logit_scale``
 is the factor on the cosine (CLIP's ``exp`` of its learned parameter, 1 / temperature), not its logarithm. Every loss
@@ -44,11 +44,44 @@ def contrastive(
     image, text = _unit(image), _unit(text)
     every_image = image if all_image is None else _unit(all_image)
     every_text = text if all_text is None else _unit(all_text)
-    columns = every_text if all_negative is None else torch.cat((every_text, _unit(all_negative)))
+    columns = _columns(every_text, all_negative)
     target = torch.arange(first, first + len(image), device=image.device)
     to_text = F.cross_entropy(logit_scale * image @ columns.T, target, label_smoothing=smoothing)
     to_image = F.cross_entropy(logit_scale * text @ every_image.T, target, label_smoothing=smoothing)
     return (to_text + to_image) / 2
+
+
+def sigmoid(
+    image: Tensor,
+    text: Tensor,
+    logit_scale: Tensor,
+    logit_bias: Tensor,
+    *,
+    all_text: Tensor | None = None,
+    all_negative: Tensor | None = None,
+    first: int = 0,
+) -> Tensor:
+    """Return SigLIP's loss: of each image with each text, whether they are a pair (Zhai et al. 2023, section 3.2).
+
+    Summed over the texts and averaged over the images, as in the paper's algorithm 1. No row needs to know the others'
+    sum, so the images of other processes are not asked for: each pair is judged where its image is. The paper hands
+    texts around in a ring for the sake of memory; gathered at once they give the same.
+
+    Args:
+        image, text: features of the same rows in the same order
+        logit_scale, logit_bias: factor on the cosine, and what is added to it
+        all_text: features of every process's texts, gathered with gradients and in the order of their ranks; None
+            where the rows at hand are all there are
+        all_negative: features of false descriptions, any number, of every process: further texts, of which none
+            belongs to an image. None or no row leaves SigLIP's own loss
+        first: place of the first row at hand among the gathered ones
+    """
+    texts = _columns(_unit(text if all_text is None else all_text), all_negative)
+    logits = logit_scale * _unit(image) @ texts.T + logit_bias
+    rows = torch.arange(len(image), device=image.device)
+    signs = -torch.ones_like(logits)
+    signs[rows, first + rows] = 1
+    return -F.logsigmoid(signs * logits).sum(dim=-1).mean()
 
 
 def triplet(
@@ -136,6 +169,10 @@ def multi_hot(tag_ids: Sequence[npt.NDArray[np.int32]], tag_count: int) -> Tenso
     for row, tags in zip(wanted, tag_ids, strict=True):
         row[torch.from_numpy(tags[(tags >= 0) & (tags < tag_count)].astype(np.int64))] = 1
     return wanted
+
+
+def _columns(texts: Tensor, negative: Tensor | None) -> Tensor:
+    return texts if negative is None else torch.cat((texts, _unit(negative)))
 
 
 def _mean(losses: Tensor, rows: Tensor | None) -> Tensor:

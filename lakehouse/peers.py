@@ -62,6 +62,8 @@ def gather(rows: Tensor) -> Tensor:
     if not _is_together():
         return rows
     counts = [int(count) for count in gather_equal(torch.tensor([len(rows)], device=rows.device))]
+    if not any(counts):
+        return rows
     padded = torch.cat((rows, rows.new_zeros(max(counts) - len(rows), *rows.shape[1:])))
     everyone: Tensor = _Gather.apply(padded)  # type: ignore[no-untyped-call]
     return torch.cat([piece[:count] for piece, count in zip(everyone.chunk(len(counts)), counts, strict=True)])

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification, triplet
+from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification, sigmoid, triplet
 
 SCALE = torch.tensor(2.0)
 IMAGE = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 4.0]])
@@ -131,6 +131,36 @@ def test_negclip_equals_three_rows_done_by_hand() -> None:
 def test_no_false_text_leaves_the_contrastive_loss() -> None:
     nothing = contrastive(IMAGE, TEXT, SCALE, all_negative=torch.empty(0, 2))
     assert nothing.item() == contrastive(IMAGE, TEXT, SCALE).item()
+
+
+BIAS = torch.tensor(-1.0)
+
+
+def test_the_sigmoid_loss_equals_three_rows_done_by_hand() -> None:
+    cosine = [[1.0, 0.6, 0.0], [0.0, 0.8, 1.0], [0.6, 1.0, 0.8]]
+    signed = [(1 if i == j else -1) * (2 * c - 1) for i, row in enumerate(cosine) for j, c in enumerate(row)]
+    by_hand = sum(math.log(1 + math.exp(-x)) for x in signed) / 3
+    assert sigmoid(IMAGE, TEXT, SCALE, BIAS).item() == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_false_texts_are_pairs_of_no_image() -> None:
+    negative = torch.tensor([[0.0, -1.0], [-2.0, 0.0]])
+    false = [[0.0, -1.0], [-1.0, 0.0], [-0.8, -0.6]]
+    more = sum(math.log(1 + math.exp(2 * c - 1)) for row in false for c in row) / 3
+    plain = sigmoid(IMAGE, TEXT, SCALE, BIAS).item()
+    assert sigmoid(IMAGE, TEXT, SCALE, BIAS, all_negative=negative).item() == pytest.approx(plain + more, abs=1e-6)
+    assert sigmoid(IMAGE, TEXT, SCALE, BIAS, all_negative=torch.empty(0, 2)).item() == plain
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(0, 100))
+def test_the_mean_over_shares_of_images_is_the_whole_sigmoid_loss(rows: int, seed: int) -> None:
+    image, text = _features(2 * rows, seed), _features(2 * rows, seed + 1)
+    shares = [
+        sigmoid(image[at : at + rows], text[at : at + rows], SCALE, BIAS, all_text=text, first=at) for at in (0, rows)
+    ]
+    whole = sigmoid(image, text, SCALE, BIAS)
+    assert torch.stack(shares).mean().item() == pytest.approx(whole.item(), abs=1e-5)
 
 
 def test_triplets_are_two_pairs_that_deny_each_other() -> None:

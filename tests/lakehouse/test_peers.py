@@ -1,6 +1,7 @@
 """What several processes learn together is what one would learn from all rows."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lakehouse import peers
-from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification
+from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification, sigmoid
 from tests.together import run_together
 
 pytestmark = pytest.mark.train
@@ -27,26 +28,25 @@ def learnt() -> dict[str, Tensor]:
     rows = ROWS // peers.world_size()
     own = slice(peers.rank() * rows, (peers.rank() + 1) * rows)
     weights = drawn(WIDTH, WIDTH, seed=1).requires_grad_()
-    scale = torch.tensor(2.0, requires_grad=True)
+    scale, bias = (torch.tensor(value, requires_grad=True) for value in (2.0, -1.0))
     image, text, negative = (drawn(ROWS, WIDTH, seed=seed)[own] @ weights for seed in (2, 3, 4))
     mask = torch.tensor([row in HAS_NEGATIVE for row in range(ROWS)])[own]
     tags = multi_hot([torch.arange(row % 3).int().numpy() for row in range(ROWS)], TAGS)[own]
+    texts: dict[str, Any] = {"all_text": peers.gather(text), "first": own.start}
+    columns = {**texts, "all_negative": peers.gather(negative[mask])}
     losses = {
-        "contrastive": contrastive(
-            image,
-            text,
-            scale,
-            all_image=peers.gather(image),
-            all_text=peers.gather(text),
-            all_negative=peers.gather(negative[mask]),
-            first=own.start,
-        ),
+        "contrastive": contrastive(image, text, scale, all_image=peers.gather(image), **texts),
+        "negclip": contrastive(image, text, scale, all_image=peers.gather(image), **columns),
+        "sigmoid": sigmoid(image, text, scale, bias, **texts),
+        "sigmoid with columns": sigmoid(image, text, scale, bias, **columns),
         "hni": hard_negative_identification(image, text, negative, scale, mask, rows=peers.mean(mask.sum().float())),
         "stc": short_tag_classification(image[:, :TAGS], tags, rows=peers.mean((tags.sum(dim=1) > 0).sum().float())),
     }
-    torch.stack([*losses.values()]).sum().backward()  # type: ignore[no-untyped-call]
-    gradients = {"weights": weights.grad, "scale": scale.grad}
-    told = losses | {name: gradient for name, gradient in gradients.items() if gradient is not None}
+    learnt_by = {"weights": weights, "scale": scale, "bias": bias}
+    told = dict(losses)
+    for name, loss in losses.items():
+        gradients = torch.autograd.grad(loss, [*learnt_by.values()], retain_graph=True, materialize_grads=True)
+        told |= {f"{name}, {by}": gradient for by, gradient in zip(learnt_by, gradients, strict=True)}
     return {name: peers.mean(value) for name, value in told.items()}
 
 
@@ -67,6 +67,7 @@ def unequal() -> Tensor:
     assert rows.grad is not None
     # Each of the processes squares all rows.
     assert torch.equal(rows.grad, 2 * rows.detach() * peers.world_size())
+    assert peers.gather(rows[:0]).shape == (0, 2)
     return everyone.detach()
 
 

@@ -120,19 +120,18 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(lake: Path) -> N
 
 @pytest.mark.train
 def test_a_training_that_dies_behind_its_last_step_leaves_no_model(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from udfs.clip import model
+    from udfs.clip.model import save_clip
 
     folder = lake / "_models" / "killed"
     folder.mkdir(parents=True)
     # Of an earlier training: it says nothing of the weights that lie there now.
     (folder / "training.json").write_text('{"settings": {}}')
-    save = model.save_clip
 
     def save_and_die(*arguments: Any) -> None:
-        save(*arguments)
+        save_clip(*arguments)
         raise OSError("the machine is gone")
 
-    monkeypatch.setattr(model, "save_clip", save_and_die)
+    monkeypatch.setattr("udfs.clip.run.save_clip", save_and_die)
     died = call(train_clip.JOB.main, "--lake", lake, *SMALL, "--max-steps", 1).error
     assert died.startswith("error: the machine is gone")
     assert (folder / "model.safetensors").exists()

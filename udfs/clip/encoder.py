@@ -34,8 +34,7 @@ class Encoder:
     @property
     def side(self) -> int:
         """Height and width of the images that it takes, in pixels."""
-        side: int = self.model.clip.config.vision_config.image_size
-        return side
+        return self.model.image_size
 
     def images(self, batches: Iterable[Tensor]) -> Tensor:
         """Return float32 (images, width), on the CPU; a batch is uint8 RGB (rows, 3, side, side)."""

@@ -1,56 +1,43 @@
-"""A CLIP of transformers in any size, with HQ-CLIP's tag head, and its folder on disk."""
+"""A CLIP or a SigLIP of transformers in any size, with HQ-CLIP's tag head, and its folder on disk."""
 
-import math
 import os
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoTokenizer, CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from lakehouse.errors import BadInput
-
-MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
-STD: Final = (0.26862954, 0.26130258, 0.27577711)
-"""Mean and spread of R, G, B in [0, 1]: CLIP's own, written into ``preprocessor_config.json``."""
+from udfs.clip.families import FAMILIES, vocabulary
+from udfs.clip.folder import Folder, check_folder
+from udfs.clip.look import LOOKS, Look, read_look
+from udfs.clip.pretrained import read_config, read_tokenizer_in, read_weights
+from udfs.clip.sizes import Sizes as Sizes
+from udfs.clip.start import Start
 
 _TAG_HEAD: Final = "tag_head.safetensors"
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How large the two towers are. The defaults train in two minutes on two CPU cores."""
-
-    image_size: int = 64
-    patch_size: int = 16
-    image_width: int = 128
-    image_layers: int = 4
-    text_width: int = 128
-    text_layers: int = 2
-    max_tokens: int = 32
-    feature_width: int = 128
-    head_width: int = 32
-    temperature: float = 0.07
-    """Where the learned temperature starts: CLIP's own value."""
-
-
 class TaggedClip(nn.Module):
-    """A ``CLIPModel`` with a linear head on its image features that names tags.
+    """A ``CLIPModel`` or a ``SiglipModel`` with a linear head on its image features that names tags.
 
-    Features are before scaling to unit length. ``tag_head`` is None for a model that was trained without tags.
+    Features are before scaling to unit length. ``tag_head`` is None for a model that was trained without tags; ``look``
+    None takes the architecture's own.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, clip: CLIPModel, tag_head: nn.Linear | None = None) -> None:
+    def __init__(self, clip: Any, tag_head: nn.Linear | None = None, look: Look | None = None) -> None:
         super().__init__()
         self.clip = clip
         self.tag_head = tag_head
-        self.register_buffer("mean", 255 * torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        self.family = FAMILIES[clip.config.model_type]
+        self.look = look or _own_look(clip.config)
+        self.register_buffer("mean", 255 * torch.tensor(self.look.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(self.look.std).view(1, 3, 1, 1), persistent=False)
 
     @property
     def device(self) -> torch.device:
@@ -59,28 +46,43 @@ class TaggedClip(nn.Module):
         return device
 
     @property
+    def image_size(self) -> int:
+        """Side of the square images, in pixels."""
+        return self.look.side
+
+    @property
+    def feature_width(self) -> int:
+        """Width of the features, of images and texts alike."""
+        return self.family.width(self.clip.config)
+
+    @property
     def logit_scale(self) -> Tensor:
         """The factor on the cosine, 1 / temperature."""
-        scale: Tensor = self.clip.logit_scale.exp()
+        scale: Tensor = self.clip.logit_scale.exp().reshape(())
         return scale
 
-    def forward(self, image: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Return the features of images and of texts, the logits of tags, None without a head, and the logit scale."""
+    @property
+    def logit_bias(self) -> Tensor | None:
+        """What is added to the scaled cosine, None for an architecture without it."""
+        return self.clip.logit_bias.reshape(()) if self.family.is_sigmoid else None
+
+    def forward(self, image: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor | None]:
+        """Return the features of images and of texts, the logits of tags, the logit scale and the logit bias.
+
+        Logits are None without a tag head, the bias is None for an architecture without it.
+        """
         features, texts = self.image_features(image).float(), self.text_features(ids).float()
         with torch.autocast(self.device.type, enabled=False):
             tags = None if self.tag_head is None else self.tag_head(features)
-        return features, texts, tags, self.logit_scale
+        return features, texts, tags, self.logit_scale, self.logit_bias
 
     def image_features(self, image: Tensor) -> Tensor:
         """Return (rows, feature width) of uint8 RGB images (rows, 3, side, side)."""
-        pixels = (image.to(self.device).float() - self.mean) / self.std
-        features: Tensor = self.clip.visual_projection(self.clip.vision_model(pixel_values=pixels).pooler_output)
-        return features
+        return self.family.image(self.clip, (image.to(self.device).float() - self.mean) / self.std)
 
     def text_features(self, ids: Tensor) -> Tensor:
-        """Return (rows, feature width) of token ids (rows, tokens). Causal attention needs no mask of the padding."""
-        features: Tensor = self.clip.text_projection(self.clip.text_model(input_ids=ids.to(self.device)).pooler_output)
-        return features
+        """Return (rows, feature width) of token ids (rows, tokens), padded after the end by the longest or further."""
+        return self.family.text(self.clip, ids.to(self.device))
 
 
 def small_clip(
@@ -88,18 +90,32 @@ def small_clip(
 ) -> TaggedClip:
     """Return a model with random weights, the same for the same ``seed``; a ``tag_count`` of 0 makes no tag head."""
     sizes = sizes or Sizes()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        clip = CLIPModel(_config(tokenizer, sizes))
-        head = nn.Linear(sizes.feature_width, tag_count) if tag_count else None
-    return TaggedClip(clip, head)
+    return _random(FAMILIES[sizes.architecture].configure(sizes, tokenizer), tag_count=tag_count, seed=seed)
+
+
+def begin(start: Start, tokenizer: PreTrainedTokenizerFast, *, tag_count: int, seed: int) -> TaggedClip:
+    """Return the model that a training starts from; its tag head is new, whatever lies in a folder.
+
+    Raises BadInput for a folder that cannot be read.
+    """
+    if start.folder is None:
+        sizes = replace(start.sizes or Sizes(), image_size=start.image_size)
+        return small_clip(tokenizer, sizes, tag_count=tag_count, seed=seed)
+    if start.folder.has_weights:
+        clip, look = _read(start.folder, tokenizer)
+        return TaggedClip(clip, _new_head(clip, tag_count, seed), look)
+    config = read_config(start.folder)
+    if not start.has_tokenizer:
+        for name, value in vocabulary(tokenizer).items():
+            setattr(config.text_config, name, value)
+    return _random(config, tag_count=tag_count, seed=seed, look=read_look(start.folder.path, _own_look(config)))
 
 
 def save_clip(folder: str | os.PathLike[str], model: TaggedClip, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Write ``folder`` so that ``CLIPModel`` and ``CLIPProcessor`` load it; the tag head has a file of its own."""
+    """Write ``folder`` so that transformers' own model and processor load it; the tag head has a file of its own."""
     model.clip.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    _image_processor(model.clip.config.vision_config.image_size).save_pretrained(folder)
+    model.family.processor(model.look).save_pretrained(folder)
     path = os.path.join(folder, _TAG_HEAD)
     if model.tag_head is not None:
         save_file(model.tag_head.state_dict(), path)
@@ -107,68 +123,48 @@ def save_clip(folder: str | os.PathLike[str], model: TaggedClip, tokenizer: PreT
         os.remove(path)
 
 
-def check_folder(folder: str | os.PathLike[str]) -> None:
-    """Raise BadInput unless there is a model in ``folder``."""
-    if not os.path.isfile(os.path.join(folder, "config.json")):
-        raise BadInput(f"no model in {os.fspath(folder)!r}: expected a folder with config.json and model.safetensors")
-
-
 def load_clip(folder: str | os.PathLike[str]) -> tuple[TaggedClip, PreTrainedTokenizerFast]:
     """Return the model and the tokenizer in ``folder``; safetensors alone, and nothing is fetched.
 
     Raises:
-        BadInput: there is no model in ``folder``
+        BadInput: there is no model in ``folder``, or none that can be read here
     """
-    check_folder(folder)
-    clip = CLIPModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-    tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    found = check_folder(folder)
+    tokenizer = read_tokenizer_in(found)
+    clip, look = _read(found, tokenizer)
     path = os.path.join(folder, _TAG_HEAD)
-    return TaggedClip(clip, _tag_head(path) if os.path.exists(path) else None).eval(), tokenizer
+    return TaggedClip(clip, _tag_head(path) if os.path.exists(path) else None, look).eval(), tokenizer
+
+
+def _random(config: Any, *, tag_count: int, seed: int, look: Look | None = None) -> TaggedClip:
+    family = FAMILIES[config.model_type]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        clip = family.model(config)
+        family.begin(clip)
+        head = nn.Linear(family.width(config), tag_count) if tag_count else None
+    return TaggedClip(clip, head, look)
+
+
+def _new_head(clip: Any, tag_count: int, seed: int) -> nn.Linear | None:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Linear(FAMILIES[clip.config.model_type].width(clip.config), tag_count) if tag_count else None
+
+
+def _read(folder: Folder, tokenizer: PreTrainedTokenizerFast) -> tuple[Any, Look]:
+    clip = read_weights(folder, tokenizer)
+    return clip, read_look(folder.path, _own_look(clip.config))
+
+
+def _own_look(config: Any) -> Look:
+    side = config.vision_config.image_size
+    return replace(LOOKS[config.model_type], side=side if isinstance(side, int) else side[0])
 
 
 def _tag_head(path: str) -> nn.Linear:
-    weights = load_file(path)
+    weights = load_file(Path(path))
     tags, width = weights["weight"].shape
     head = nn.Linear(width, tags)
     head.load_state_dict(weights)
     return head
-
-
-def _config(tokenizer: PreTrainedTokenizerFast, sizes: Sizes) -> CLIPConfig:
-    return CLIPConfig(
-        text_config={
-            **_tower(sizes.text_width, sizes.text_layers, sizes),
-            "vocab_size": len(tokenizer),
-            "max_position_embeddings": sizes.max_tokens,
-            "pad_token_id": tokenizer.pad_token_id,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-        },
-        vision_config={
-            **_tower(sizes.image_width, sizes.image_layers, sizes),
-            "image_size": sizes.image_size,
-            "patch_size": sizes.patch_size,
-        },
-        projection_dim=sizes.feature_width,
-        logit_scale_init_value=math.log(1 / sizes.temperature),
-    )
-
-
-def _tower(width: int, layers: int, sizes: Sizes) -> dict[str, object]:
-    return {
-        "hidden_size": width,
-        "intermediate_size": 4 * width,
-        "num_hidden_layers": layers,
-        "num_attention_heads": width // sizes.head_width,
-        "projection_dim": sizes.feature_width,
-        "hidden_act": "gelu",
-    }
-
-
-def _image_processor(side: int) -> CLIPImageProcessor:
-    return CLIPImageProcessor(
-        size={"shortest_edge": side},
-        crop_size={"height": side, "width": side},
-        image_mean=list(MEAN),
-        image_std=list(STD),
-    )

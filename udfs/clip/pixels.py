@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lakehouse.errors import BadInput
 from udfs.clip.encoder import Encoder, Features
+from udfs.clip.look import Look
 from udfs.image_check import ImageChecker
 from udfs.images import UnreadableImage, open_rgb
 
@@ -21,13 +22,17 @@ MOST_UNREADABLE: Final = 0.05
 _NAMED: Final = 3
 
 
-def square(data: bytes, side: int) -> Tensor:
-    """Return uint8 (3, side, side) as ``preprocessor_config.json`` has it: the shorter side resized, the middle cut.
+def square(data: bytes, look: Look) -> Tensor:
+    """Return uint8 (3, side, side) as ``preprocessor_config.json`` has it: the middle cut, or the whole squeezed.
 
     For bytes that ``udfs.image_check`` has passed. Raises UnreadableImage.
     """
-    image = open_rgb(data, at_least=side)
-    fitted = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
+    image, size = open_rgb(data, at_least=look.side), (look.side, look.side)
+    fitted = (
+        ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+        if look.is_cropped
+        else image.resize(size, Image.Resampling.BICUBIC)
+    )
     return torch.from_numpy(np.array(fitted)).permute(2, 0, 1)
 
 
@@ -39,7 +44,7 @@ def embed_foreign(encoder: Encoder, images: Iterable[tuple[str, bytes | None]]) 
     """
     unread: dict[str, str] = {}
     places: dict[str, int] = {}
-    pixels = _readable(images, encoder.side, unread)
+    pixels = _readable(images, encoder.model.look, unread)
 
     def batches() -> Iterator[Tensor]:
         while chunk := list(islice(pixels, encoder.batch_size)):
@@ -67,7 +72,7 @@ def told(unread: Mapping[str, str], images: int) -> str:
 
 
 def _readable(
-    images: Iterable[tuple[str, bytes | None]], side: int, unread: dict[str, str]
+    images: Iterable[tuple[str, bytes | None]], look: Look, unread: dict[str, str]
 ) -> Iterator[tuple[str, Tensor]]:
     with ImageChecker() as checker:
         for name, data in images:
@@ -76,6 +81,6 @@ def _readable(
                 unread[name] = reason or ""
                 continue
             try:
-                yield name, square(data, side)
+                yield name, square(data, look)
             except UnreadableImage as error:
                 unread[name] = error.reason

@@ -16,7 +16,7 @@ from udfs.clip.tokenizer import token_ids
 def embed_images(model: TaggedClip, batches: Iterable[Tensor]) -> Tensor:
     """Return float32 (images, width) of unit length, on the CPU; a batch is uint8 RGB (rows, 3, side, side)."""
     features = [F.normalize(model.image_features(image).float(), dim=-1).cpu() for image in batches]
-    return torch.cat(features) if features else torch.empty(0, model.clip.config.projection_dim)
+    return torch.cat(features) if features else torch.empty(0, model.feature_width)
 
 
 @torch.inference_mode()
@@ -33,7 +33,7 @@ def embed_texts(
     chunks = [distinct[at : at + batch_size] for at in range(0, len(distinct), batch_size)]
     features = [F.normalize(model.text_features(token_ids(tokenizer, chunk)).float(), dim=-1).cpu() for chunk in chunks]
     if not features:
-        return torch.empty(0, model.clip.config.projection_dim)
+        return torch.empty(0, model.feature_width)
     return torch.cat(features)[[places[text] for text in texts]]
 
 

@@ -1,6 +1,5 @@
 """A CLIP as a scorer: 100 times the cosine between image and text, as the field's papers print it."""
 
-import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from udfs.clip.model import TaggedClip, check_folder, load_clip
+from udfs.clip.folder import check_folder, weights_digest
+from udfs.clip.look import Look
+from udfs.clip.model import TaggedClip, load_clip
 from udfs.clip.pixels import square
 from udfs.clip.retrieval import embed_images, embed_texts
 from udfs.images import UnreadableImage
@@ -41,11 +42,7 @@ class ClipScorer:
     @cached_property
     def revision(self) -> str:
         """SHA-256, in hex, of the weights."""
-        digest = hashlib.sha256()
-        for file in sorted(self._folder.glob("model*.safetensors")):
-            with file.open("rb") as weights:
-                digest.update(hashlib.file_digest(weights, "sha256").digest())
-        return digest.hexdigest()
+        return weights_digest(self._folder)
 
     @property
     def name(self) -> str:
@@ -60,8 +57,7 @@ class ClipScorer:
     def score(self, images: Sequence[bytes], texts: Sequence[Sequence[str]]) -> list[list[float] | None]:
         """Return 100 times the cosine of each image with each of its texts; None for an image that cannot be read."""
         model, tokenizer = self._loaded
-        side = model.clip.config.vision_config.image_size
-        pixels = [_pixels(image, side) for image in images]
+        pixels = [_pixels(image, model.look) for image in images]
         there = [one for one in pixels if one is not None]
         seen = embed_images(model, torch.split(torch.stack(there), BATCH) if there else ())
         read = embed_texts(model, tokenizer, [text for own in texts for text in own])
@@ -73,8 +69,8 @@ class ClipScorer:
         ]
 
 
-def _pixels(data: bytes, side: int) -> Tensor | None:
+def _pixels(data: bytes, look: Look) -> Tensor | None:
     try:
-        return square(data, side)
+        return square(data, look)
     except UnreadableImage:
         return None

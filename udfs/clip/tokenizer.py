@@ -32,8 +32,11 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int = 4000, max_tokens:
     return read_tokenizer(bpe.to_str(), max_tokens=max_tokens)
 
 
-def read_tokenizer(text: str, *, max_tokens: int) -> PreTrainedTokenizerFast:
-    """Return the tokenizer that ``write_tokenizer`` has written."""
+def read_tokenizer(text: str, *, max_tokens: int, masks_padding: bool = True) -> PreTrainedTokenizerFast:
+    """Return the tokenizer that ``write_tokenizer`` has written.
+
+    ``masks_padding`` says whether transformers' processors hand out a mask: SigLIP sees its padding.
+    """
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(text),
         pad_token=PAD,
@@ -42,7 +45,7 @@ def read_tokenizer(text: str, *, max_tokens: int) -> PreTrainedTokenizerFast:
         model_max_length=max_tokens,
         padding_side="right",
         truncation_side="right",
-        model_input_names=["input_ids", "attention_mask"],
+        model_input_names=["input_ids", "attention_mask"] if masks_padding else ["input_ids"],
     )
 
 

@@ -1,10 +1,10 @@
-"""One step of training: three losses of HQ-CLIP on a batch, and the update of the weights."""
+"""One step of training: the losses of a batch, their gradients, and the update of the weights."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 from transformers import PreTrainedTokenizerFast
 
 from lakehouse import peers
-from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification
 from lakehouse.stream.hashing import Hashes, fractions, salted, sample_keys
+from udfs.clip.ema import MovingAverage
 from udfs.clip.model import TaggedClip
+from udfs.clip.objective import Read, Seen, losses_of
+from udfs.clip.recipe import Recipe as Recipe
 from udfs.clip.tokenizer import token_ids
 from udfs.devices import has_bfloat16
 from udfs.optimizer import adamw, schedule
@@ -25,7 +27,7 @@ from udfs.optimizer import adamw, schedule
 _FLIP, _WORDS = 21, 22
 
 LARGEST_SCALE: Final = 100.0
-"""The logit scale is held at or below this, as CLIP's authors do (section 2.5 of their paper)."""
+"""The logit scale of a CLIP is held at or below this, as its authors do (section 2.5 of their paper)."""
 
 
 class TrainBatch(Protocol):
@@ -52,35 +54,6 @@ class TrainBatch(Protocol):
         """Keys of the rows: what is drawn at random for a row is drawn by its key."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. The defaults suit a small model on a few thousand pairs, on two CPU cores.
-
-    HQ-CLIP did not publish the weights of its two losses: ``hni_weight`` and ``stc_weight`` are ours.
-    """
-
-    learning_rate: float = 1e-3
-    """At its peak: it rises in a line over ``warmup`` of the steps, then falls to zero along a cosine."""
-    warmup: float = 0.1
-    weight_decay: float = 0.2
-    """Of matrices; biases, gains and the temperature do not decay."""
-    beta2: float = 0.98
-    hni_weight: float = 0.1
-    """Of hard-negative identification. 0 leaves negatives unread."""
-    stc_weight: float = 0.01
-    """Of short-tag classification, which is a sum over tags. 0 leaves tags unread."""
-    smoothing: float = 0.0
-    word_dropout: float = 0.0
-    """Share of the words of a text that are left out, drawn anew each time it is read; one always stays."""
-    flips: bool = True
-    """Mirror half of the images, drawn anew in every epoch."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto takes bfloat16 where there are units for it: CUDA, or AMX on a CPU."""
-    micro_batch: int = 0
-    """Most rows of a process that the towers see at a time, 0 for all: less memory, for one forward pass more."""
-    seed: int = 0
-
-
 class Trainer:
     """A model while it is being trained, by this process or by all of an initialised ``torch.distributed`` together.
 
@@ -101,9 +74,14 @@ class Trainer:
         # On a CPU the fused attention has a backward pass in bfloat16 that costs more than all the rest of the step:
         # 0.42 s against 0.18 s for 256 rows.
         model.clip.set_attn_implementation("eager" if model.device.type == "cpu" else "sdpa")
+        if recipe.gradient_checkpointing:
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):
+                # Its next name, activation_checkpointing_enable, is not in all versions that are allowed.
+                model.clip.gradient_checkpointing_enable({"use_reentrant": False})
         if model.tag_head is not None:
             # What is not learnt from must not be waited for.
             model.tag_head.requires_grad_(recipe.stc_weight > 0)
+        self._average = MovingAverage(model, recipe.ema) if recipe.ema else None
         self._together = DistributedDataParallel(model, broadcast_buffers=False) if peers.world_size() > 1 else model
 
     def learn(self, batch: TrainBatch) -> dict[str, float]:
@@ -111,35 +89,48 @@ class Trainer:
 
         Losses are those of all processes' rows.
         """
-        rate = self.recipe.learning_rate * schedule(self.step, self.steps, self.recipe.warmup)
+        rate = self.recipe.learning_rate * schedule(self.step, self.steps, self.recipe.warmup_of(self.steps))
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.zero_grad(set_to_none=True)
         losses = self._learn(self._read(batch))
         self._optimizer.step()
         self.step += 1
-        with torch.no_grad():
-            self.model.clip.logit_scale.clamp_(0, math.log(LARGEST_SCALE))
+        if not self.model.family.is_sigmoid:
+            with torch.no_grad():
+                self.model.clip.logit_scale.clamp_(0, math.log(LARGEST_SCALE))
+        if self._average is not None:
+            self._average.follow(self.model, self.step)
         figures = peers.mean(torch.stack([*losses.values()])).tolist()
         told = dict(zip(losses, figures, strict=True))
-        return {**told, "learning_rate": rate, "logit_scale": self.model.logit_scale.item()}
+        bias = {} if self.model.logit_bias is None else {"logit_bias": self.model.logit_bias.item()}
+        return {**told, "learning_rate": rate, "logit_scale": self.model.logit_scale.item(), **bias}
+
+    def finish(self) -> None:
+        """Leave in the model what is to be used of it: the moving average of its weights, where there is one."""
+        if self._average is not None:
+            self._average.put_into(self.model)
+        self.model.eval()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a later run needs, beside the model's weights, to go on as if never stopped."""
-        return {"step": self.step, "epoch": self.epoch, "optimizer": self._optimizer.state_dict()}
+        average = {} if self._average is None else {"average": self._average.state_dict()}
+        return {"step": self.step, "epoch": self.epoch, "optimizer": self._optimizer.state_dict(), **average}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from ``state``, taken after any step."""
         self.step, self.epoch = state["step"], state["epoch"]
         self._optimizer.load_state_dict(state["optimizer"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
 
-    def _read(self, batch: TrainBatch) -> "_Read":
+    def _read(self, batch: TrainBatch) -> Read:
         """Draw what is drawn, and turn texts into tokens: one that many rows carry is embedded once."""
         keys = salted(sample_keys(pa.array(batch.sample_id, pa.string())), self.recipe.seed, self.epoch)
-        negatives = batch.negative_text if self.recipe.hni_weight else [None] * len(batch.text)
+        negatives = batch.negative_text if self.recipe.reads_negatives else [None] * len(batch.text)
         texts = [*self._thinned(batch.text, keys), *(text for text in negatives if text is not None)]
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        return _Read(
+        return Read(
             images=self._mirrored(batch.image, keys),
             ids=token_ids(self.tokenizer, list(places)),
             places=torch.tensor([places[text] for text in texts]),
@@ -147,16 +138,16 @@ class Trainer:
             tag_ids=batch.tag_ids,
         )
 
-    def _learn(self, read: "_Read") -> dict[str, Tensor]:
+    def _learn(self, read: Read) -> dict[str, Tensor]:
         """Leave the gradients of the losses at the weights; return the losses."""
         parts = min(math.ceil(len(read.images) / (self.recipe.micro_batch or len(read.images))), len(read.ids))
         if parts == 1:
-            losses = self._losses(self._seen(self._together, read.images, read.ids), read)
+            losses = losses_of(self._seen(self._together, read.images, read.ids), read, self.recipe)
             torch.autograd.backward(losses["loss"])
             return losses
         return self._learn_in_parts(read, parts)
 
-    def _learn_in_parts(self, read: "_Read", parts: int) -> dict[str, Tensor]:
+    def _learn_in_parts(self, read: Read, parts: int) -> dict[str, Tensor]:
         """Do as ``_learn`` does, with the towers' inner values of one part at a time in memory.
 
         The losses need the features of all rows at once. They are made without gradients, the losses say what gradient
@@ -167,7 +158,7 @@ class Trainer:
             seen = [self._seen(self.model, images, ids) for images, ids in inputs]
         leaves = [torch.cat(pieces).requires_grad_() for pieces in zip(*(one.learnt for one in seen), strict=True)]
         with self._alone():
-            losses = self._losses(_Seen(leaves, self.model.logit_scale), read)
+            losses = losses_of(Seen(leaves, self.model.logit_scale, self.model.logit_bias), read, self.recipe)
             torch.autograd.backward(losses["loss"])
         gradients = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
         sizes = [[len(piece) for piece in pieces] for pieces in zip(*(one.learnt for one in seen), strict=True)]
@@ -177,49 +168,18 @@ class Trainer:
             with nullcontext() if number == parts else self._alone():
                 again = self._seen(self._together, images, ids)
                 carried = [(piece * gradient).sum() for piece, gradient in zip(again.learnt, wanted, strict=True)]
-                torch.autograd.backward(torch.stack(carried).sum() + 0 * again.scale)
+                torch.autograd.backward(torch.stack(carried).sum() + again.nothing)
         return losses
 
-    def _seen(self, model: nn.Module, images: Tensor, ids: Tensor) -> "_Seen":
+    def _seen(self, model: nn.Module, images: Tensor, ids: Tensor) -> Seen:
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._is_bfloat16):
-            image, text, tags, scale = model(images, ids)
-        return _Seen([image, text, *([] if tags is None else [tags])], scale)
+            image, text, tags, scale, bias = model(images, ids)
+        return Seen([image, text, *([] if tags is None else [tags])], scale, bias)
 
     def _alone(self) -> AbstractContextManager[None]:
         """Keep gradients from the other processes inside the block."""
         together = self._together
         return together.no_sync() if isinstance(together, DistributedDataParallel) else nullcontext()
-
-    def _losses(self, seen: "_Seen", read: "_Read") -> dict[str, Tensor]:
-        """Return each loss by name, and the weighted sum as ``loss``."""
-        image, distinct, *tags = seen.learnt
-        text, negative = torch.tensor_split(distinct[read.places.to(image.device)], [len(image)])
-        has_negative = read.has_negative.to(image.device)
-        losses = {
-            "contrastive": contrastive(
-                image,
-                text,
-                seen.scale,
-                all_image=peers.gather(image),
-                all_text=peers.gather(text),
-                first=peers.rank() * len(image),
-                smoothing=self.recipe.smoothing,
-            ),
-            "hni": hard_negative_identification(
-                image[has_negative],
-                text[has_negative],
-                negative,
-                seen.scale,
-                rows=peers.mean(has_negative.sum().float()),
-            ),
-            "stc": self._tag_loss(tags[0], read) if tags and self.recipe.stc_weight else image.new_zeros(()),
-        }
-        weighted = self.recipe.hni_weight * losses["hni"] + self.recipe.stc_weight * losses["stc"]
-        return {"loss": losses["contrastive"] + weighted, **losses}
-
-    def _tag_loss(self, logits: Tensor, read: "_Read") -> Tensor:
-        wanted = multi_hot(read.tag_ids, logits.shape[1]).to(logits.device)
-        return short_tag_classification(logits, wanted, rows=peers.mean((wanted.sum(dim=1) > 0).sum().float()))
 
     def _mirrored(self, image: Tensor, keys: Hashes) -> Tensor:
         if not self.recipe.flips:
@@ -230,25 +190,6 @@ class Trainer:
     def _thinned(self, texts: Sequence[str], keys: Hashes) -> list[str]:
         share = self.recipe.word_dropout
         return [_thinned(text, key, share) for text, key in zip(texts, keys, strict=True)] if share else list(texts)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A batch as the losses need it: ``places`` are those of each text, then of each negative, among the ``ids``."""
-
-    images: Tensor
-    ids: Tensor
-    places: Tensor
-    has_negative: Tensor
-    tag_ids: Sequence[npt.NDArray[np.int32]]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What the towers make of it: ``learnt`` are the features of images, of distinct texts, and the logits of tags."""
-
-    learnt: list[Tensor]
-    scale: Tensor
 
 
 def _thinned(text: str, key: np.uint64, share: float) -> str:

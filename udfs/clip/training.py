@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerFast
 from lakehouse.errors import StreamError
 from lakehouse.peers import world_size
 from udfs.clip.model import TaggedClip
-from udfs.clip.trainer import Recipe, TrainBatch, Trainer
+from udfs.clip.recipe import Recipe
+from udfs.clip.trainer import TrainBatch, Trainer
 from udfs.pace import Pace, print_pace
 
 __all__ = ["Pace", "Recipe", "Scalars", "Tally", "TrainBatch", "Trainer", "train"]
@@ -59,12 +60,13 @@ def train(
     *,
     steps: int,
     log: Scalars | None = None,
+    watch: Callable[[], Mapping[str, float]] = dict,
     progress: Callable[[Pace], None] = partial(print_pace, job="train_clip"),  # noqa: B008 # keeps nothing
     progress_every: int = 50,
     after_step: Callable[[Callable[[], dict[str, Any]]], None] | None = None,
     resume: Mapping[str, Any] | None = None,
 ) -> Tally:
-    """Train ``model`` in place on every batch of ``epochs``; leave it in evaluation mode.
+    """Train ``model`` in place on every batch of ``epochs``; leave it in evaluation mode, with the weights to be kept.
 
     Args:
         epochs: batches of each epoch that is left to do, such as one ``CaptionStream`` again and again
@@ -72,6 +74,7 @@ def train(
         recipe: how to train
         steps: batches of the whole run, over which the learning rate falls; further ones train at a rate of zero
         log: takes the figures of every step
+        watch: returns further figures of a step, to be logged by these names
         progress: called every ``progress_every`` steps
         after_step: called after each step with a function that returns what ``resume`` takes
         resume: state after any step; ``epochs`` must begin with what was left of its epoch
@@ -98,7 +101,8 @@ def train(
             tally.seconds = before.seconds + seconds
             samples = tally.samples - before.samples
             pace = Pace(tally.steps, steps, samples, seconds, figures["loss"], began=before.steps)
-            _record(log, figures | {"samples_per_second": pace.rate}, trainer.step)
+            own = {f"train/{name}": value for name, value in figures.items()}
+            _record(log, {**own, "train/samples_per_second": pace.rate, **watch()}, trainer.step)
             if pace.step % progress_every == 0:
                 progress(pace)
             if after_step is not None:
@@ -107,11 +111,11 @@ def train(
         tally.end_epoch()
     if not tally.steps:
         raise StreamError("cannot train: the stream gave no batch; expected at least one")
-    model.eval()
+    trainer.finish()
     return tally
 
 
-def _record(log: Scalars | None, figures: dict[str, float], step: int) -> None:
+def _record(log: Scalars | None, figures: Mapping[str, float], step: int) -> None:
     if log is not None:
         for name, value in figures.items():
-            log.add_scalar(f"train/{name}", value, step)
+            log.add_scalar(name, value, step)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPModel, CLIPProcessor
+from transformers import CLIPModel, CLIPProcessor, SiglipModel, SiglipProcessor
 
 from lakehouse.errors import BadInput
-from tests.udfs.clip.tiny import TINY
-from udfs.clip.model import load_clip, save_clip, small_clip
-from udfs.clip.tokenizer import token_ids, train_tokenizer
+from lakehouse.losses import sigmoid
+from tests.udfs.clip.tiny import TINY, TINY_SIGLIP
+from udfs.clip.model import Sizes, load_clip, save_clip, small_clip
+from udfs.clip.tokenizer import read_tokenizer, token_ids, train_tokenizer, write_tokenizer
 
 TEXTS = ["a red kite", "a blue kite over the beach", "two green apples"]
 TOKENIZER = train_tokenizer(TEXTS * 3, vocab_size=300, max_tokens=TINY.max_tokens)
@@ -49,8 +50,9 @@ def test_features_are_those_of_the_plain_clip_model() -> None:
 
 
 @torch.inference_mode()
-def test_what_is_loaded_computes_what_was_saved(tmp_path: Path) -> None:
-    model = small_clip(TOKENIZER, TINY, tag_count=5).eval()
+@pytest.mark.parametrize("sizes", [TINY, TINY_SIGLIP])
+def test_what_is_loaded_computes_what_was_saved(sizes: Sizes, tmp_path: Path) -> None:
+    model = small_clip(TOKENIZER, sizes, tag_count=5).eval()
     save_clip(tmp_path, model, TOKENIZER)
     again, tokenizer = load_clip(tmp_path)
     ids = token_ids(tokenizer, TEXTS)
@@ -60,6 +62,8 @@ def test_what_is_loaded_computes_what_was_saved(tmp_path: Path) -> None:
     assert model.tag_head is not None
     assert again.tag_head is not None
     assert again.tag_head.weight.equal(model.tag_head.weight)
+    assert (again.image_size, again.feature_width) == (16, sizes.feature_width)
+    assert again.look == model.look
 
 
 @torch.inference_mode()
@@ -72,6 +76,22 @@ def test_transformers_loads_the_folder_with_its_processor(tmp_path: Path) -> Non
     ours = torch.nn.functional.normalize(model.image_features(IMAGES), dim=-1)
     assert np.allclose(out.image_embeds, ours, atol=1e-4)
     assert math.isfinite(out.logits_per_text.sum().item())
+
+
+@torch.inference_mode()
+def test_transformers_finds_the_same_loss_in_the_folder_of_a_siglip(tmp_path: Path) -> None:
+    tokenizer = read_tokenizer(write_tokenizer(TOKENIZER), max_tokens=TINY.max_tokens, masks_padding=False)
+    model = small_clip(tokenizer, TINY_SIGLIP).eval()
+    save_clip(tmp_path, model, tokenizer)
+    pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in IMAGES]
+    processor = SiglipProcessor.from_pretrained(tmp_path)
+    inputs = processor(text=TEXTS, images=pictures, return_tensors="pt", padding="max_length")
+    out = SiglipModel.from_pretrained(tmp_path)(**inputs, return_loss=True)
+    image, text, _, scale, bias = model(IMAGES, token_ids(tokenizer, TEXTS))
+    assert torch.allclose(out.image_embeds, torch.nn.functional.normalize(image, dim=-1), atol=1e-4)
+    assert torch.allclose(out.text_embeds, torch.nn.functional.normalize(text, dim=-1), atol=1e-5)
+    assert (scale.item(), bias.item()) == (pytest.approx(10), -10)
+    assert sigmoid(image, text, scale, bias).item() == pytest.approx(out.loss.item(), rel=1e-4)
 
 
 def test_a_tag_head_of_an_earlier_model_does_not_stay(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from PIL import Image
 
 from lakehouse.errors import BadInput, UnknownModel
-from tests.udfs.clip.tiny import TINY
+from tests.udfs.clip.tiny import TINY, TINY_SIGLIP
 from udfs.audit import KINDS
-from udfs.clip.model import save_clip, small_clip
+from udfs.clip.model import load_clip, save_clip, small_clip
+from udfs.clip.retrieval import embed_images, embed_texts
 from udfs.clip.tokenizer import train_tokenizer
 from udfs.models.scorers import Scorer, load_scorer
 from udfs.similarity import similarities, similarity_schema
@@ -66,6 +68,16 @@ def test_other_weights_are_another_revision(scorer: Scorer, tmp_path: Path) -> N
     other = load_scorer(f"hf://{tmp_path / 'tiny'}")
     assert other.identity == scorer.identity == "clip://tiny"
     assert other.revision != scorer.revision
+
+
+def test_a_siglip_is_shown_the_whole_picture(tmp_path: Path) -> None:
+    save_clip(tmp_path, small_clip(TOKENIZER, TINY_SIGLIP, seed=3), TOKENIZER)
+    squeezed = np.array(Image.open(io.BytesIO(png(1))).resize((16, 16), Image.Resampling.BICUBIC))
+    model, tokenizer = load_clip(tmp_path)
+    image = embed_images(model, [torch.from_numpy(squeezed).permute(2, 0, 1)[None]])
+    wanted = 100 * (embed_texts(model, tokenizer, TEXTS[2]) @ image[0])
+    found = load_scorer(f"clip://{tmp_path}").score([png(1)], TEXTS[2:])[0]
+    assert found == pytest.approx(wanted.tolist(), abs=1e-3)
 
 
 def test_scores_come_out_beside_their_pair(folder: Path, scorer: Scorer) -> None:

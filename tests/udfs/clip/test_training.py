@@ -14,8 +14,8 @@ import torch
 from lakehouse import peers
 from lakehouse.errors import StreamError
 from tests.together import run_together
-from tests.udfs.clip.tiny import TINY
-from udfs.clip.model import TaggedClip, small_clip
+from tests.udfs.clip.tiny import TINY, TINY_SIGLIP
+from udfs.clip.model import Sizes, TaggedClip, small_clip
 from udfs.clip.retrieval import embed_images, embed_texts, recall_at
 from udfs.clip.tokenizer import train_tokenizer
 from udfs.clip.trainer import Trainer
@@ -49,17 +49,18 @@ def _epochs(epochs: range) -> Iterator[list[Squares]]:
     return ([_squares(2 * epoch), _squares(2 * epoch + 1)] for epoch in epochs)
 
 
-def _model() -> TaggedClip:
-    return small_clip(TOKENIZER, TINY, tag_count=4)
+def _model(sizes: Sizes = TINY) -> TaggedClip:
+    return small_clip(TOKENIZER, sizes, tag_count=4)
 
 
 def _run(model: TaggedClip, recipe: Recipe = RECIPE, epochs: range = range(30)) -> Tally:
     return train(_epochs(epochs), model, TOKENIZER, recipe, steps=60, progress=lambda pace: None)
 
 
-def test_training_makes_every_colour_found() -> None:
-    model = _model()
-    result = _run(model, replace(RECIPE, word_dropout=0.0))
+@pytest.mark.parametrize(("sizes", "rate"), [(TINY, 3e-3), (TINY_SIGLIP, 1e-2)])
+def test_training_makes_every_colour_found(sizes: Sizes, rate: float) -> None:
+    model = _model(sizes)
+    result = _run(model, replace(RECIPE, word_dropout=0.0, neg_columns=True, learning_rate=rate))
     assert result.losses[-1] < result.losses[0] / 2
     similarity = embed_texts(model, TOKENIZER, TEXTS) @ embed_images(model, [_squares(999).image]).T
     assert recall_at(similarity, ks=(1,)) == {"text_to_image_r1": 1.0, "image_to_text_r1": 1.0}
@@ -81,12 +82,14 @@ def test_another_seed_draws_other_words() -> None:
 
 @pytest.mark.parametrize("stop", [2, 3])
 def test_a_run_that_stopped_after_any_step_goes_on_as_if_it_had_not(stop: int) -> None:
-    whole, states = _run(_model(), epochs=range(4)), list[dict[str, Any]]()
+    recipe = replace(RECIPE, ema=0.9)
+    undisturbed, model, states = _model(), _model(), list[dict[str, Any]]()
+    whole = _run(undisturbed, recipe, epochs=range(4))
     train(
         _epochs(range(2)),
         _model(),
         TOKENIZER,
-        RECIPE,
+        recipe,
         steps=60,
         progress=lambda pace: None,
         after_step=lambda state: states.append(deepcopy(state())),
@@ -95,14 +98,83 @@ def test_a_run_that_stopped_after_any_step_goes_on_as_if_it_had_not(stop: int) -
     left = [[batch for place, batch in enumerate(epoch) if 2 * at + place >= stop] for at, epoch in enumerate(epochs)]
     resumed = train(
         left[states[stop - 1]["trainer"]["epoch"] :],
-        _model(),
+        model,
         TOKENIZER,
-        RECIPE,
+        recipe,
         steps=60,
         progress=lambda pace: None,
         resume=states[stop - 1],
     )
     assert (resumed.losses, resumed.steps, resumed.samples) == (whole.losses, whole.steps, whole.samples)
+    assert all(a.equal(b) for a, b in zip(model.parameters(), undisturbed.parameters(), strict=True))
+
+
+def test_the_averaged_weights_are_what_a_training_leaves() -> None:
+    averaged, weights = _model(), list[torch.Tensor]()
+    _, scale = _model(), averaged.clip.logit_scale.detach().clone()
+
+    def keep(state: Any) -> None:
+        weights.append(state()["model"]["clip.logit_scale"].clone())
+
+    options: Any = {"steps": 8, "progress": lambda pace: None}
+    train(_epochs(range(4)), averaged, TOKENIZER, replace(RECIPE, ema=0.3), after_step=keep, **options)
+    for step, weight in enumerate(weights, start=1):
+        left = min(0.3, (1 + step) / (10 + step))
+        scale = left * scale + (1 - left) * weight
+    assert len({weight.item() for weight in weights}) == 8
+    assert averaged.clip.logit_scale.item() == pytest.approx(scale.item(), rel=1e-6)
+    assert averaged.clip.logit_scale.item() != weights[-1].item()
+
+
+def test_an_average_that_is_not_asked_for_leaves_the_last_weights() -> None:
+    plain, kept = _model(), _model()
+    _run(plain, epochs=range(2))
+    train(_epochs(range(2)), kept, TOKENIZER, replace(RECIPE, ema=0.0), steps=60, progress=lambda pace: None)
+    assert all(a.equal(b) for a, b in zip(plain.parameters(), kept.parameters(), strict=True))
+
+
+def bytes_kept(recipe: Recipe) -> tuple[int, dict[str, float], list[torch.Tensor]]:
+    """Return the bytes that a step keeps for its backward pass, its figures, and the gradients."""
+    model, kept = _model(replace(TINY, image_layers=4)), list[int]()
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.nbytes)
+        return tensor
+
+    trainer = Trainer(model, TOKENIZER, recipe, steps=10)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        figures = trainer.learn(_squares(0))
+    return sum(kept), figures, [weights.grad for weights in model.parameters() if weights.grad is not None]
+
+
+def test_layers_that_are_computed_again_teach_the_same_from_less_memory() -> None:
+    more, plain, wanted = bytes_kept(RECIPE)
+    less, again, gradients = bytes_kept(replace(RECIPE, gradient_checkpointing=True))
+    assert less < more / 2
+    assert again == pytest.approx(plain, rel=1e-6)
+    assert all(torch.allclose(one, other, atol=1e-7) for one, other in zip(gradients, wanted, strict=True))
+
+
+def test_negatives_as_columns_make_the_task_harder() -> None:
+    plain, columns = (
+        Trainer(_model(), TOKENIZER, replace(RECIPE, hni_weight=0.0, neg_columns=neg_columns), steps=10)
+        for neg_columns in (False, True)
+    )
+    assert columns.learn(_squares(0))["contrastive"] > plain.learn(_squares(0))["contrastive"]
+    nobody = replace(_squares(0), negative_text=[None] * 4)
+    again = Trainer(_model(), TOKENIZER, replace(RECIPE, hni_weight=0.0, neg_columns=True), steps=10)
+    alone = Trainer(_model(), TOKENIZER, replace(RECIPE, hni_weight=0.0), steps=10)
+    assert again.learn(nobody) == alone.learn(nobody)
+
+
+def test_the_scale_of_a_siglip_is_not_held() -> None:
+    model = _model(TINY_SIGLIP)
+    with torch.no_grad():
+        model.clip.logit_scale.fill_(5.0)
+    figures = Trainer(model, TOKENIZER, RECIPE, steps=10).learn(_squares(0))
+    assert figures["logit_scale"] > 100
+    assert figures["logit_bias"] != -10
+    assert figures["loss"] == pytest.approx(figures["sigmoid"] + 0.5 * (figures["hni"] + figures["stc"]), rel=1e-5)
 
 
 def test_a_weight_of_zero_leaves_negatives_unread() -> None:
@@ -140,8 +212,10 @@ def test_every_step_is_logged() -> None:
             self.rows.append((tag, global_step))
 
     log = Scalars()
-    train(_epochs(range(2)), _model(), TOKENIZER, RECIPE, steps=4, log=log, progress=lambda pace: None)
+    told: Any = {"log": log, "watch": lambda: {"stream/rows": 4.0}, "progress": lambda pace: None}
+    train(_epochs(range(2)), _model(), TOKENIZER, RECIPE, steps=4, **told)
     assert [step for tag, step in log.rows if tag == "train/loss"] == [1, 2, 3, 4]
+    assert [step for tag, step in log.rows if tag == "stream/rows"] == [1, 2, 3, 4]
     assert {tag for tag, _ in log.rows} >= {"train/contrastive", "train/hni", "train/stc", "train/samples_per_second"}
 
 
@@ -156,9 +230,9 @@ def test_a_stream_without_a_batch_is_refused() -> None:
         train([[]], _model(), TOKENIZER, RECIPE, steps=1)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3])
-def test_parts_of_a_batch_teach_what_the_whole_does(rows: int) -> None:
-    whole, parts = _model(), _model()
+@pytest.mark.parametrize(("rows", "sizes"), [(1, TINY), (2, TINY), (3, TINY), (3, TINY_SIGLIP)])
+def test_parts_of_a_batch_teach_what_the_whole_does(rows: int, sizes: Sizes) -> None:
+    whole, parts = _model(sizes), _model(sizes)
     for seed in range(3):
         squares = replace(_squares(seed), negative_text=[TEXTS[3], None, None, None])
         figures = [
@@ -172,12 +246,26 @@ def test_parts_of_a_batch_teach_what_the_whole_does(rows: int) -> None:
         assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-6)
 
 
-def steps_together() -> list[float]:
-    """Return the losses of four steps on this process's share of the rows; towers see one row at a time, or all."""
-    recipe = replace(RECIPE, micro_batch=1 if peers.world_size() > 1 else 0)
-    trainer, rows = Trainer(_model(), TOKENIZER, recipe, steps=4), 4 // peers.world_size()
-    own = slice(peers.rank() * rows, (peers.rank() + 1) * rows)
-    return [trainer.learn(share(_squares(seed), own))["loss"] for seed in range(4)]
+LEARNERS: dict[str, tuple[Sizes, Recipe]] = {
+    "clip": (TINY, RECIPE),
+    "clip in parts": (TINY, replace(RECIPE, micro_batch=1)),
+    "clip with columns": (TINY, replace(RECIPE, neg_columns=True, gradient_checkpointing=True, ema=0.5)),
+    "siglip": (TINY_SIGLIP, RECIPE),
+    "siglip with columns in parts": (TINY_SIGLIP, replace(RECIPE, neg_columns=True, micro_batch=1, ema=0.5)),
+}
+
+
+def steps_together() -> dict[str, list[float]]:
+    """Return the losses of four steps of each learner on this process's share of the rows, then its last scale."""
+    rows = 4 // peers.world_size()
+    own, told = slice(peers.rank() * rows, (peers.rank() + 1) * rows), dict[str, list[float]]()
+    for name, (sizes, recipe) in LEARNERS.items():
+        model = _model(sizes)
+        trainer = Trainer(model, TOKENIZER, recipe, steps=4)
+        told[name] = [trainer.learn(share(_squares(seed), own))["loss"] for seed in range(4)]
+        trainer.finish()
+        told[name].append(model.logit_scale.item())
+    return told
 
 
 def share(batch: Squares, own: slice) -> Squares:
@@ -185,5 +273,7 @@ def share(batch: Squares, own: slice) -> Squares:
 
 
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    for losses in run_together(steps_together, 2, tmp_path):
-        assert losses == pytest.approx(steps_together(), rel=1e-4)
+    alone = steps_together()
+    for told in run_together(steps_together, 2, tmp_path):
+        for name, losses in told.items():
+            assert losses == pytest.approx(alone[name], rel=1e-4), name

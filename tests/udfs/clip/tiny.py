@@ -1,4 +1,6 @@
-"""The smallest CLIP that still has every part: for tests of what holds at any size."""
+"""The smallest CLIP and the smallest SigLIP that still have every part: for tests of what holds at any size."""
+
+from dataclasses import replace
 
 from udfs.clip.model import Sizes
 
@@ -13,3 +15,5 @@ TINY = Sizes(
     feature_width=8,
     head_width=8,
 )
+
+TINY_SIGLIP = replace(TINY, feature_width=16, architecture="siglip")

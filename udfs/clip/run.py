@@ -1,0 +1,89 @@
+"""A training from its plan to the folder of the model, by this process or by all that train together."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from lakehouse import peers
+from lakehouse.stream import CaptionStream, Release, World
+from lakehouse.stream.faults import MAX_SKIPPED, Quota
+from udfs.clip.checkpoint import Checkpoint, State
+from udfs.clip.feed import epochs_of, go_on, open_stream, step_count, stream_state, texts_of
+from udfs.clip.model import begin, save_clip
+from udfs.clip.plan import Plan
+from udfs.clip.pretrained import read_tokenizer_in
+from udfs.clip.telling import facts_of, speaking
+from udfs.clip.tokenizer import read_tokenizer, train_tokenizer, write_tokenizer
+from udfs.clip.training import train
+
+
+def train_release(root: str, release: Release, folder: Path, plan: Plan) -> dict[str, Any]:
+    """Train on a release, write the model into ``folder``, and return what is to be told of the training.
+
+    It goes on where a training of the same plan was cut off.
+    """
+    stream, unread = _stream(root, release, plan), Quota(MAX_SKIPPED)
+    checkpoint = Checkpoint(folder, json.dumps(plan.settings), plan.checkpoint_minutes)
+    state = None
+    if peers.rank() == 0:
+        state = checkpoint.read() or {"tokenizer": _new_tokenizer(root, release, plan, unread)}
+    state = peers.from_first(state)
+    if "stream" in state:
+        go_on(stream, state)
+    tokenizer = _tokenizer(plan, state["tokenizer"])
+    model = begin(plan.start, tokenizer, tag_count=release.tag_count, seed=plan.recipe.seed).to(peers.own_device())
+    steps = step_count(stream, plan.scale, plan.max_steps)
+    done = state["training"]["tally"]["steps"] if "training" in state else 0
+    with speaking(folder, stream, begun=done) as told:
+        if peers.rank() == 0:
+            told["after_step"] = _keeping(checkpoint, stream, state["tokenizer"])
+        epochs = epochs_of(stream, steps, done)
+        tally = train(epochs, model, tokenizer, plan.recipe, steps=steps, resume=state.get("training"), **told)
+    if peers.rank() == 0:
+        # Not before: until its weights are replaced, an earlier training stays one that can be used.
+        for old in ("training.json", "retrieval.json"):
+            (folder / old).unlink(missing_ok=True)
+        save_clip(folder, model, tokenizer)
+    weights = sum(weights.numel() for weights in model.parameters())
+    saved = f"moving average, decay {plan.recipe.ema}" if plan.recipe.ema else "of the last step"
+    return {**facts_of(tally, stream), "parameters": weights, "weights": saved, "texts_unread": unread.skipped.total()}
+
+
+def _stream(root: str, release: Release, plan: Plan) -> CaptionStream:
+    return open_stream(
+        root,
+        release,
+        plan.scale,
+        image_size=plan.start.image_size,
+        mix=plan.mix,
+        negatives=plan.negatives,
+        seed=plan.recipe.seed,
+        world=World.detect(),
+    )
+
+
+def _new_tokenizer(root: str, release: Release, plan: Plan, unread: Quota) -> str:
+    """Return a tokenizer of the release's texts, as text; empty where the model has its own."""
+    if plan.start.has_tokenizer:
+        return ""
+    texts = texts_of(root, release, unread)
+    return write_tokenizer(train_tokenizer(texts, vocab_size=plan.scale.vocab_size, max_tokens=plan.start.max_tokens))
+
+
+def _tokenizer(plan: Plan, trained: str) -> PreTrainedTokenizerFast:
+    if plan.start.folder is not None and plan.start.has_tokenizer:
+        return read_tokenizer_in(plan.start.folder)
+    masks = plan.start.architecture == "clip"
+    return read_tokenizer(trained, max_tokens=plan.start.max_tokens, masks_padding=masks)
+
+
+def _keeping(checkpoint: Checkpoint, stream: CaptionStream, tokenizer: str) -> Callable[[Callable[[], State]], None]:
+    """Return what writes the checkpoint after a step, given what returns the state of the training."""
+
+    def keep(training: Callable[[], Mapping[str, Any]]) -> None:
+        checkpoint.write(lambda: {"tokenizer": tokenizer, **stream_state(stream), "training": training()})
+
+    return keep
