@@ -37,6 +37,7 @@ from schemas.gold import EVALUATIONS, RELEASES, TRAINING
 from schemas.ops import RUNS
 from udfs.audit import Metric
 from udfs.clip.figures import lines_of
+from udfs.clip.suite_files import TEMPLATES, read_templates
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,9 @@ def _subject(root: str, folder: Path, release: str, config: Config) -> Subject:
 
 def _asked(subject: Subject, config: Config) -> Iterator[Suite]:
     """Yield the suites that flags ask for; what cannot be used as given raises before anything is measured."""
-    texts, images = text_columns(config.texts), config.images
-    templates = _templates(config)
+    texts, templates, images = text_columns(config.texts), _templates(config), config.images
+    if images and not (config.captions or config.sugarcrepe or config.winoground):
+        raise BadInput("--images needs something that names them: --captions, --sugarcrepe or --winoground")
     if texts and texts != (QUERY,):  # by which it is measured anyway
         yield caption_suite(subject, texts)
     if config.hard_negatives:
@@ -141,9 +143,6 @@ def _asked(subject: Subject, config: Config) -> Iterator[Suite]:
 
 
 def _templates(config: Config) -> tuple[str, ...]:
-    from udfs.clip.suite_files import read_templates
-    from udfs.clip.zero_shot import TEMPLATES
-
     if not config.templates:
         return TEMPLATES
     if not config.zero_shot and not config.zero_shot_tags:

@@ -11,12 +11,20 @@ from lakehouse.errors import BadInput
 from lakehouse.small_rows import read_rows
 from schemas.gold import TAGS, TEXTS
 from udfs.audit import LENGTHS, Metric
+from udfs.clip.labelled_images import read_labelled
+from udfs.clip.suite_files import (
+    HardNegative,
+    digest_of,
+    found_images,
+    read_captions,
+    read_files,
+    read_hard_negatives,
+    read_winoground,
+)
 from udfs.words import one_text
 
 if TYPE_CHECKING:
     from udfs.clip.encoder import Features
-    from udfs.clip.suite_files import HardNegative
-
 NEGATIVES: Final = tuple(f"{length}_{side}" for length in LENGTHS for side in ("positive", "negative"))
 
 
@@ -85,16 +93,14 @@ def negative_suite(subject: Subject) -> Suite:
     return Suite(f"{subject.release}/held_out/hard_negatives/{subject.max_pairs}", measure)
 
 
-def _negatives(rows: Sequence[dict[str, Any]], length: str) -> Iterator["HardNegative"]:
-    from udfs.clip.suite_files import HardNegative
-
+def _negatives(rows: Sequence[dict[str, Any]], length: str) -> Iterator[HardNegative]:
     for row in rows:
         true, false = (one_text(row[f"{length}_{side}"]) for side in ("positive", "negative"))
         if true.strip() and false.strip():
             yield HardNegative(row["image_id"], true, false)
 
 
-def _texts_of(subject: Subject, kinds: dict[str, list["HardNegative"]]) -> "Features":
+def _texts_of(subject: Subject, kinds: dict[str, list[HardNegative]]) -> "Features":
     return subject.encoder.named_texts(text for own in kinds.values() for row in own for text in (row.true, row.false))
 
 
@@ -138,8 +144,6 @@ def zero_shot_suite(
     subject: Subject, path: Path, templates: Sequence[str], *, image_column: str, label_column: str
 ) -> Suite:
     """Zero-shot classification of the images at ``path``."""
-    from udfs.clip.labelled_images import read_labelled
-
     given = read_labelled(path, image_column=image_column, label_column=label_column)
 
     def measure() -> Sequence[Metric]:
@@ -157,8 +161,6 @@ def zero_shot_suite(
 
 def caption_file_suite(subject: Subject, file: Path, images: str) -> Suite:
     """Retrieval between images and their captions in a JSON file."""
-    from udfs.clip.suite_files import digest_of, found_images, read_captions, read_files
-
     given, folder = read_captions(file), image_folder(file, images)
     captions: dict[str, list[str]] = {}
     for name, path in found_images(folder, given).items():
@@ -179,8 +181,6 @@ def caption_file_suite(subject: Subject, file: Path, images: str) -> Suite:
 
 def sugarcrepe_suite(subject: Subject, path: Path, images: str) -> Suite:
     """Images with a true and a false caption each, in SugarCrepe's JSON."""
-    from udfs.clip.suite_files import digest_of, found_images, read_files, read_hard_negatives
-
     kinds, folder = read_hard_negatives(path), image_folder(path, images)
     files = found_images(folder, (row.image for own in kinds.values() for row in own))
 
@@ -199,8 +199,6 @@ def sugarcrepe_suite(subject: Subject, path: Path, images: str) -> Suite:
 
 def winoground_suite(subject: Subject, path: Path, images: str) -> Suite:
     """Two images and two captions each, in Winoground's JSON lines."""
-    from udfs.clip.suite_files import digest_of, found_images, read_files, read_winoground
-
     examples, folder = read_winoground(path), image_folder(path, images)
     files = found_images(folder, (name for one in examples for name in one.images))
 

@@ -209,6 +209,7 @@ def test_a_model_from_elsewhere_needs_no_training(lake: Path, checkpoint: Path, 
     [
         ({"texts": "alt_txt"}, "unknown text column 'alt_txt': expected one of alt_text, web_tags"),
         ({"templates": "x"}, "--templates needs something to classify"),
+        ({"images": "x"}, "--images needs something that names them"),
         ({"zero_shot": "nowhere"}, "there is nothing at 'nowhere'"),
         ({"release": "summer", "hard_negatives": True}, "unknown release 'summer'"),
         ({"checkpoint": "nowhere"}, "no finished training in 'nowhere'"),

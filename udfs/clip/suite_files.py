@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from lakehouse.errors import BadInput
 
+TEMPLATES: Final = ("a photo of a {}.",)
+"""What CLIP's paper asks where nothing is known of a data set (Radford et al. 2021, section 3.1.4)."""
+
 MAX_BYTES: Final = 64 << 20
 """A larger image is not opened."""
 

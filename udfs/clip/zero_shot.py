@@ -1,16 +1,12 @@
 """Zero-shot classification: classes are texts, and an image belongs to the one that it is nearest to."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from udfs.clip.ranking import found_within, in_chunks
-
-TEMPLATES: Final = ("a photo of a {}.",)
-"""What CLIP's paper asks where nothing is known of a data set (Radford et al. 2021, section 3.1.4)."""
 
 
 def class_features(
