@@ -103,11 +103,15 @@ def _work_off_one(pool: Any) -> None:
 
 def _mend_thread_pool(module: ModuleType) -> None:
     pool = module.ThreadPool
-    was_all_read, join = pool.all_workers_done, pool.join
+    was_read, join = pool.current_worker_done, pool.join
+
+    def current_worker_done(self: Any, worker_id: int) -> bool:
+        # Items go round the workers in turn: one that has nothing yet is waited for, or the order would change.
+        return _was_all_given(self) and bool(was_read(self, worker_id))
 
     def all_workers_done(self: Any) -> bool:
         was_all_given = _was_all_given(self)
-        if not was_all_read(self):
+        if not all(was_read(self, number) for number in range(self.workers_count)):
             _look_for_dead_threads(self)
             return False
         if not was_all_given:
@@ -124,7 +128,7 @@ def _mend_thread_pool(module: ModuleType) -> None:
         if not any(thread.is_alive() for thread in self._workers):
             join(self)
 
-    pool.all_workers_done, pool.join = all_workers_done, mended_join
+    pool.current_worker_done, pool.all_workers_done, pool.join = current_worker_done, all_workers_done, mended_join
 
 
 def _look_for_dead_threads(pool: Any) -> None:

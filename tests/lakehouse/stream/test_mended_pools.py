@@ -86,6 +86,14 @@ def test_a_pool_waits_for_what_is_still_on_its_way(make: Callable[[], Any]) -> N
         closed(pool)
 
 
+@pytest.mark.usefixtures("eager_switches")
+def test_threads_keep_the_order_of_what_they_are_given() -> None:
+    for _ in range(20):
+        pool = started(ThreadPool(3), Echo, max_ventilation_queue_size=4)
+        assert list(results_of(pool)) == list(range(31))
+        closed(pool)
+
+
 def test_a_dead_thread_is_an_error() -> None:
     pool = started(ThreadPool(2), Leaver)
     with pytest.raises(DeadWorker, match=r"reader thread \d has died"):
