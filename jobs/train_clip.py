@@ -18,6 +18,7 @@ from lakehouse.stream.releases import read_release
 from lakehouse.trainer_job import TrainerJob
 from schemas.gold import RELEASES, TRAINING
 from schemas.ops import RUNS
+from udfs.clip.feed import Feed
 from udfs.clip.plan import Plan
 from udfs.clip.presets import Scale, check_share, scale_of
 from udfs.clip.recipe import Recipe
@@ -48,6 +49,13 @@ class Config:
     ] = None
     mix: Annotated[str, "text columns and weights, such as alt_text=1; the release's own by default"] = ""
     negatives: Annotated[str, "negative text columns and weights; the release's own by default"] = ""
+    long_texts: Annotated[
+        str, "what is taken of a long text: whole, first:N sentences, span:N (a run of them, drawn), or drop:77 tokens"
+    ] = "whole"
+    crop: Annotated[
+        str, "random: a square anywhere, center: in the middle, random_resized: of varying size and shape"
+    ] = "random"
+    flip: Annotated[bool, "mirror half of the images, but none of which a chosen text says left or right"] = True
     image_size: Annotated[
         int | None,
         "side of the square that the model sees, in pixels (default: the model's own, 64 of small)",
@@ -160,8 +168,7 @@ def plan_of(config: Config, release: Release) -> Plan:
         start,
         scale,
         _recipe(config, scale),
-        mix=config.mix,
-        negatives=config.negatives,
+        Feed(config.mix, config.negatives, config.long_texts, config.crop, config.flip),
         max_steps=config.max_steps,
         checkpoint_minutes=config.checkpoint_minutes,
         settings={**asdict(config), **asdict(scale), **own, **place, **known},

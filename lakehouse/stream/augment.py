@@ -90,7 +90,7 @@ CROPS: Final[Mapping[str, Callable[[], Crop]]] = {
 }
 
 
-def crop_of(crop: CropName | Crop) -> Crop:
+def crop_of(crop: str | Crop) -> Crop:
     """Return the crop of a name, or the crop that was given."""
     if not isinstance(crop, str):
         return crop

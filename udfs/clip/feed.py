@@ -3,10 +3,13 @@
 import math
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lakehouse.stream import Batch, CaptionStream, Mix, Release, World
+from lakehouse.stream.augment import crop_of
 from lakehouse.stream.faults import Quota
+from lakehouse.stream.long_texts import parse_long_texts
 from lakehouse.stream.texts import read_texts
 from lakehouse.weights import parse_weights
 from udfs.clip.presets import Scale, check_share
@@ -17,10 +20,27 @@ TOKENIZER_ROWS: Final = 200_000
 _TEXTS: Final = ("web_text", "long_positive", "short_positive")
 
 
+@dataclass(frozen=True)
+class Feed:
+    """What is taken of a row, as people write it: weights of text columns, parts of long texts, views of images.
+
+    An empty mix is the release's own. See ``CaptionStream``.
+    """
+
+    mix: str = ""
+    negatives: str = ""
+    long_texts: str = "whole"
+    crop: str = "random"
+    flip: bool = True
+
+    def __post_init__(self) -> None:
+        crop_of(self.crop), parse_long_texts(self.long_texts)
+
+
 def open_stream(
-    root: str, release: Release, scale: Scale, *, image_size: int, mix: str, negatives: str, seed: int, world: World
+    root: str, release: Release, scale: Scale, feed: Feed, *, image_size: int, seed: int, world: World
 ) -> CaptionStream:
-    """Return this process's share of the training rows; an empty mix is the release's own."""
+    """Return this process's share of the training rows."""
     check_share(scale.batch_size, world.size)
     return CaptionStream(
         root,
@@ -30,8 +50,11 @@ def open_stream(
         image_size=image_size,
         seed=seed,
         world=world,
-        mix=_mix(mix),
-        negatives=_mix(negatives),
+        mix=_mix(feed.mix),
+        negatives=_mix(feed.negatives),
+        long_texts=parse_long_texts(feed.long_texts),
+        crop=crop_of(feed.crop),
+        flip=feed.flip,
     )
 
 

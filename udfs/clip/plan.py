@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakehouse.errors import BadInput
+from udfs.clip.feed import Feed
 from udfs.clip.presets import Scale
 from udfs.clip.recipe import Recipe
 from udfs.clip.start import Start
@@ -15,8 +16,7 @@ class Plan:
     """What is to be trained.
 
     Attributes:
-        start, scale, recipe: the model, how much of what size of step, and how
-        mix, negatives: weights of text columns as people write them; empty for the release's own
+        start, scale, recipe, feed: the model, how much of what size of step, how, and of what of a row
         max_steps: where it ends at the latest, 0 for no limit
         checkpoint_minutes: how often it is kept where it is
         settings: all that its result depends on, by the names of flags
@@ -25,8 +25,7 @@ class Plan:
     start: Start
     scale: Scale
     recipe: Recipe
-    mix: str
-    negatives: str
+    feed: Feed
     max_steps: int
     checkpoint_minutes: float
     settings: Mapping[str, Any]

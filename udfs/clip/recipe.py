@@ -29,8 +29,6 @@ class Recipe:
     """Of labels, in CLIP's loss; SigLIP's has none."""
     word_dropout: float = 0.0
     """Share of the words of a text that are left out, drawn anew each time it is read; one always stays."""
-    flips: bool = True
-    """Mirror half of the images, drawn anew in every epoch."""
     ema: float = 0.0
     """What is left of the moving average of the weights at each step, such as 0.9999; 0 makes none. See ``ema``."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -57,9 +57,8 @@ def _stream(root: str, release: Release, plan: Plan) -> CaptionStream:
         root,
         release,
         plan.scale,
+        plan.feed,
         image_size=plan.start.image_size,
-        mix=plan.mix,
-        negatives=plan.negatives,
         seed=plan.recipe.seed,
         world=World.detect(),
     )

@@ -24,7 +24,7 @@ from udfs.clip.tokenizer import token_ids
 from udfs.devices import has_bfloat16
 from udfs.optimizer import adamw, schedule
 
-_FLIP, _WORDS = 21, 22
+_WORDS = 22
 
 LARGEST_SCALE: Final = 100.0
 """The logit scale of a CLIP is held at or below this, as its authors do (section 2.5 of their paper)."""
@@ -131,7 +131,7 @@ class Trainer:
         texts = [*self._thinned(batch.text, keys), *(text for text in negatives if text is not None)]
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         return Read(
-            images=self._mirrored(batch.image, keys),
+            images=batch.image,
             ids=token_ids(self.tokenizer, list(places)),
             places=torch.tensor([places[text] for text in texts]),
             has_negative=torch.tensor([text is not None for text in negatives]),
@@ -180,12 +180,6 @@ class Trainer:
         """Keep gradients from the other processes inside the block."""
         together = self._together
         return together.no_sync() if isinstance(together, DistributedDataParallel) else nullcontext()
-
-    def _mirrored(self, image: Tensor, keys: Hashes) -> Tensor:
-        if not self.recipe.flips:
-            return image
-        is_mirrored = torch.from_numpy(fractions(salted(keys, _FLIP)) < 0.5)
-        return torch.where(is_mirrored[:, None, None, None], image.flip(3), image)
 
     def _thinned(self, texts: Sequence[str], keys: Hashes) -> list[str]:
         share = self.recipe.word_dropout
