@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.petastorms_own.known import KNOWN_FAILURES, MAY_FAIL
+from tests.petastorms_own.known import KNOWN_FAILURES, MAY_FAIL, NOT_COLLECTED
 
 LIMIT_S = 400
 """How long a test may take, so that one that hangs is one that fails."""
@@ -50,6 +50,11 @@ def pytest_load_initial_conftests() -> None:
     assert bridge.SUPPORTED
     sys.modules["pandas.util.testing"] = pandas.testing
     stand_ins.EXTENDED["inspect"] = stand_ins.Extended(inspect, getargspec=inspect.getfullargspec)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Pass over the modules that cannot be collected."""
+    return True if collection_path.stem in NOT_COLLECTED else None
 
 
 def name_of(item: pytest.Item) -> str:
