@@ -3,7 +3,8 @@
     python -m benchmarks.stream.rate LAKE decode --threads 2
 
 ``decode`` decodes images that lie in memory, and does nothing else: no stream can be faster. ``wide`` streams images
-with the release's mix of texts, negatives and tags; ``narrow`` with the alt-text alone.
+with the release's mix of texts, negatives and tags; ``narrow`` with the alt-text alone. ``read`` is all that ``wide``
+does before it decodes: what ``wide`` costs above both together is the making of batches.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from benchmarks.stream.lakes import RELEASE
 from lakehouse.stream import CaptionStream, Mix
 from lakehouse.stream.augment import View
 from lakehouse.stream.batch import Pixels
+from lakehouse.stream.carrier import Work, reading
 from lakehouse.stream.decode import decode_view
 
 BATCH: Final = 256
@@ -59,6 +61,16 @@ def wide(lake: str, threads: int) -> Iterator[int]:
     yield from map(len, stream)
 
 
+def read(lake: str, threads: int) -> Iterator[int]:
+    """Yield the number of rows of each piece of a row group, read from disk, with texts chosen."""
+    stream = CaptionStream(lake, release=RELEASE, batch_size=BATCH, image_size=SIDE, threads=threads)
+    order = stream._order()
+    work = Work(stream._plan, order, stream._recipe())
+    segments = order.segments(stream.world, 0, stream.rows)
+    with reading(work, segments, threads=threads, patience_s=60) as chunks:
+        yield from (len(chunk.sample_ids) for chunk in chunks)
+
+
 def narrow(lake: str, threads: int) -> Iterator[int]:
     """Yield the number of rows of each batch, with one text a row."""
     texts, negatives = Mix(alt_text=1), Mix()
@@ -68,7 +80,12 @@ def narrow(lake: str, threads: int) -> Iterator[int]:
     yield from map(len, stream)
 
 
-KINDS: Final[Mapping[str, Callable[[str, int], Iterator[int]]]] = {"decode": decode, "wide": wide, "narrow": narrow}
+KINDS: Final[Mapping[str, Callable[[str, int], Iterator[int]]]] = {
+    "decode": decode,
+    "read": read,
+    "wide": wide,
+    "narrow": narrow,
+}
 
 
 def main(argv: Sequence[str]) -> int:
