@@ -38,9 +38,22 @@ def append_rows(root: str, table: Table, rows: Sequence[Mapping[str, Any]]) -> N
     A key that a row lacks is null. A nullable column that the table does not have yet is added to it.
     """
     path = table_path(root, table)
-    made = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(table))
+    made = pa.Table.from_pylist([dict(row) for row in rows], schema=_schema_at(path, table))
     deltalake.write_deltalake(
         path, made, mode="append", schema_mode="merge", name=table.name, description=table.comment
+    )
+
+
+def _schema_at(path: str, table: Table) -> pa.Schema:
+    """Return the schema of ``table``; columns that are there keep the comments that they were made with."""
+    declared = arrow_schema(table)
+    if not deltalake.DeltaTable.is_deltatable(path):
+        return declared
+    # deltalake refuses to merge a column whose comment was since put into other words.
+    there = pa.schema(deltalake.DeltaTable(path).schema().to_arrow())
+    return pa.schema(
+        field.with_metadata(there.field(field.name).metadata) if field.name in there.names else field
+        for field in declared
     )
 
 

@@ -27,6 +27,14 @@ def test_a_nullable_column_that_is_new_joins_a_table_that_is_there(tmp_path: Pat
     assert {field.name: field.metadata["comment"] for field in fields}["low"] == "At least"
 
 
+def test_a_column_whose_comment_was_put_otherwise_keeps_its_own(tmp_path: Path) -> None:
+    append_rows(str(tmp_path), NOW, [{"name": "a", "mark": 1.0}])
+    other = dataclasses.replace(LATER, columns=(Column("name", "STRING", "Whose mark"), *LATER.columns[1:]))
+    append_rows(str(tmp_path), other, [{"name": "b", "mark": 2.0, "low": 0.5}])
+    fields = deltalake.DeltaTable(tmp_path / "gold" / "marks").schema().fields
+    assert [field.metadata["comment"] for field in fields] == ["Who", "How well", "At least"]
+
+
 def test_a_table_that_lacks_nothing_keeps_its_schema(tmp_path: Path) -> None:
     for name in "ab":
         append_rows(str(tmp_path), NOW, [{"name": name, "mark": 1.0}])
