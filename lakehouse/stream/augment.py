@@ -15,7 +15,8 @@ from lakehouse.stream.hashing import Hashes, fractions, salted
 CropName = Literal["random", "center", "random_resized"]
 
 _DOWN, _RIGHT, _AREA, _ASPECT, _MIRROR = 13, 14, 15, 16, 17
-_SIDES: Final = re.compile(r"\b(?:left|right)(?:most|ward|wards|hand)?\b", re.IGNORECASE)
+# Any word that begins so: a file name (arrow_left.png) and a compound (lefthanded) name a side too.
+_SIDES: Final = re.compile(r"(?<![^\W_])(?:left|right)", re.IGNORECASE)
 
 
 class View(NamedTuple):
@@ -108,7 +109,8 @@ def views(crop: Crop, keys: Hashes, is_mirrored: Sequence[bool]) -> list[View]:
 def mirrored(keys: Hashes, *texts: Sequence[str | None]) -> list[bool]:
     """Return for every row whether to mirror it: half of the rows, but none of which a text says left or right.
 
-    ``texts`` are columns of the rows' texts, true and false ones: either would change sides with the image.
+    ``texts`` are columns of the rows' texts, true and false ones: either would change sides with the image. Tags are
+    numbers here, and are not looked at.
     """
     is_drawn = (fractions(salted(keys, _MIRROR)) < 0.5).tolist()
     return [

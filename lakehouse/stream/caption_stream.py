@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.errors import StreamError
 from lakehouse.stream.augment import Crop, CropName, crop_of
 from lakehouse.stream.batch import Batch, PixelPool, TagForm
-from lakehouse.stream.checks import check_form, check_positive, check_rows, need_parts, text_columns
+from lakehouse.stream.checks import check_form, check_positive, check_rows, is_cuda, need_parts, text_columns
 from lakehouse.stream.chunk import Recipe
 from lakehouse.stream.counters import Counters
 from lakehouse.stream.crew import Crew, processors
@@ -60,8 +60,8 @@ class CaptionStream:
         long_texts: what is taken of the chosen text: ``Whole()``, ``FirstSentences(2)``, ``SentenceSpan(3)`` or
             ``DropLong(77)`` (``lakehouse.stream.long_texts``)
         tags: ``padded`` or ``multi_hot`` gives ``batch.tags`` too, as a tensor
-        pin_memory: put images where a GPU copies from without the processor
-        device: move images and the tensor of tags there, one batch ahead; None leaves them where they are
+        device: move images and the tensor of tags there, one batch ahead; to a GPU of CUDA from pinned memory, beside the
+            computation. None leaves them where they are
         shuffle: False gives the table's own order, for evaluation on one process
         drop_last: leave out the last batch if it is not full; otherwise it is shorter, and equal on all processes
         lanes: see ``lakehouse.stream.order``; None takes what suits the table. Part of the order
@@ -91,7 +91,6 @@ class CaptionStream:
         flip: bool = False,
         long_texts: LongTexts = Whole(),  # noqa: B008 # frozen
         tags: TagForm = "lists",
-        pin_memory: bool = False,
         device: "torch.device | str | None" = None,
         shuffle: bool = True,
         drop_last: bool = True,
@@ -102,7 +101,7 @@ class CaptionStream:
     ) -> None:
         need_parts()
         check_positive(batch_size=batch_size, image_size=image_size, threads=threads, lanes=lanes)
-        check_form(tags, pin_memory)
+        check_form(tags)
         self.release = read_release(os.fspath(lake), release, storage_options)
         self.mix = self.release.mix if mix is None else mix
         self.negatives = self.release.negatives if negatives is None else negatives
@@ -128,7 +127,7 @@ class CaptionStream:
         check_rows(self._plan, self.release, split)
         self.lanes = lanes or (lanes_for(len(self._plan.groups)) if shuffle else 1)
         self._pool = PixelPool(
-            shape=(batch_size, image_size, image_size, 3), most=_BATCHES_AHEAD + 4, is_pinned=pin_memory
+            shape=(batch_size, image_size, image_size, 3), most=_BATCHES_AHEAD + 4, is_pinned=is_cuda(device)
         )
         self._epoch, self._position = 0, 0
         self._faults: dict[Fault, None] = {}

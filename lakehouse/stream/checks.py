@@ -1,6 +1,6 @@
 """Refuses what a stream cannot give, with what would be right."""
 
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from lakehouse.errors import MissingPart, StreamError
 from lakehouse.outcome import not_installed
@@ -9,6 +9,9 @@ from lakehouse.stream.choice import is_text
 from lakehouse.stream.delta import Snapshot
 from lakehouse.stream.plan import Plan
 from lakehouse.stream.releases import Release
+
+if TYPE_CHECKING:
+    import torch
 
 _KEYS = ("sample_id", "image_id", "request_key", "recap_request_keys", "run_id")
 NOT_TEXTS = (*_KEYS, "image_policy", "vocabulary", "split")
@@ -37,14 +40,21 @@ def check_positive(**numbers: int | None) -> None:
             raise StreamError(f"bad {name}={number}: expected a whole number from 1")
 
 
-def check_form(tags: str, pin_memory: bool) -> None:
-    """Raise if there is no such form of tags, or no memory to pin."""
+def check_form(tags: str) -> None:
+    """Raise if there is no such form of tags."""
     if tags not in get_args(TagForm):
         raise StreamError(f"unknown form of tags {tags!r}: expected one of {', '.join(map(repr, get_args(TagForm)))}")
+
+
+def is_cuda(device: "torch.device | str | None") -> bool:
+    """Return whether batches go to a GPU of CUDA; raise where there is none."""
     import torch
 
-    if pin_memory and not torch.cuda.is_available():
-        raise StreamError("cannot pin memory: torch sees no GPU; expected pin_memory=False")
+    if device is None or torch.device(device).type != "cuda":
+        return False
+    if not torch.cuda.is_available():
+        raise StreamError(f"no device {str(device)!r}: torch sees no GPU; expected None or 'cpu'")
+    return True
 
 
 def need_parts() -> None:

@@ -83,12 +83,17 @@ class Crew:
 
 def _work(jobs: "queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]") -> None:
     while (job := jobs.get()) is not None:
-        future, call = job
-        if not future.set_running_or_notify_cancel():
-            continue
-        try:
-            future.set_result(call())
-        except Exception as error:
-            future.set_exception(error)
-        except BaseException as error:  # raised as it is, SystemExit would end the trainer without a word
-            future.set_exception(StreamError(f"a job ended its thread: {error!r}"))
+        _settle(*job)
+        # A thread that waits holds nothing: its last job would keep a batch's memory from being used again.
+        del job
+
+
+def _settle(future: Future[Any], call: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(call())
+    except Exception as error:
+        future.set_exception(error)
+    except BaseException as error:  # raised as it is, SystemExit would end the trainer without a word
+        future.set_exception(StreamError(f"a job ended its thread: {error!r}"))

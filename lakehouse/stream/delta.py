@@ -1,6 +1,6 @@
 """A pinned version of a Delta table as files and rows that are left, read without a JVM."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -78,25 +78,25 @@ def open_snapshot(table: str, version: int | None, storage_options: Mapping[str,
         raise StreamError(f"no Delta table at {table!r}") from None
     except DeltaError as error:
         raise StreamError(f"cannot open version {version} of {table!r}: {error}") from error
-    root = unquote(_without_scheme(delta.table_uri)).rstrip("/")
+    filesystem, root = open_store(delta.table_uri, storage_options)
     # The log's own names: deltalake's file_uris() decodes them on a disk, and in a bucket does not.
     paths = [_path(root, name) for name in added.column("path").to_pylist()]
     files = tuple(sorted(paths))
     return Snapshot(
         table=table,
         version=delta.version(),
-        filesystem=open_store(delta.table_uri, storage_options),
+        filesystem=filesystem,
         files=files,
-        left=dict(_masks(deleted, files)),
+        left=dict(_masks(deleted, root, delta.table_uri, set(files))),
         schema=pa.schema(delta.schema().to_arrow()),
         records=dict(_records(paths, added)),
     )
 
 
-def _masks(deleted: pa.Table, files: Sequence[str]) -> Iterator[tuple[str, Mask]]:
+def _masks(deleted: pa.Table, root: str, uri: str, files: Set[str]) -> Iterator[tuple[str, Mask]]:
     vectors = deleted.column("selection_vector")
-    for index, uri in enumerate(deleted.column("filepath").to_pylist()):
-        file = unquote(_without_scheme(uri))
+    for index, name in enumerate(deleted.column("filepath").to_pylist()):
+        file = _path(root, name.removeprefix(uri).lstrip("/"))
         if file not in files:
             raise StreamError(f"deleted rows of {file!r}, which is not a file of the table: they would come back")
         yield file, vectors[index].values.to_numpy(zero_copy_only=False)
@@ -112,9 +112,4 @@ def _records(paths: Sequence[str], added: pa.Table) -> Iterator[tuple[str, int]]
 
 def _path(root: str, name: str) -> str:
     """Return where a file lies that the log names by its percent-encoded path, from the root or, in a clone, whole."""
-    return unquote(_without_scheme(name) if "://" in name else f"{root}/".replace("%", "%25") + name)
-
-
-def _without_scheme(uri: str) -> str:
-    """Return the path within its file system: with the bucket, where there is one."""
-    return uri.split("://", 1)[-1]
+    return unquote(name.split("://", 1)[1]) if "://" in name else f"{root}/{unquote(name)}"

@@ -26,12 +26,17 @@ class DeviceCopier:
     def ahead(self, assembled: Iterable[Assembled]) -> Iterator[Assembled]:
         """Yield what comes, on the device, the copy of the next batch begun."""
         waiting: deque[tuple[Assembled, Any]] = deque()
-        for one in assembled:
-            waiting.append(self._begin(one))
-            if len(waiting) > 1:
+        try:
+            for one in assembled:
+                waiting.append(self._begin(one))
+                if len(waiting) > 1:
+                    yield self._finish(*waiting.popleft())
+            while waiting:
                 yield self._finish(*waiting.popleft())
-        while waiting:
-            yield self._finish(*waiting.popleft())
+        finally:
+            for copied, _ in self._held:
+                copied.synchronize()
+            self._held.clear()
 
     def _begin(self, one: Assembled) -> tuple[Assembled, Any]:
         if one.batch is None:
@@ -56,8 +61,10 @@ class DeviceCopier:
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    tags = None if batch.tags is None else batch.tags.to(device, non_blocking=True)
-    return replace(batch, image=batch.image.to(device, non_blocking=True), tags=tags)
+    # Only CUDA's copies are waited for by events; another device's must have ended when this returns.
+    is_async = device.type == "cuda"
+    tags = None if batch.tags is None else batch.tags.to(device, non_blocking=is_async)
+    return replace(batch, image=batch.image.to(device, non_blocking=is_async), tags=tags)
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
@@ -24,21 +24,36 @@ _S3_OPTIONS: Final[Mapping[str, str]] = {
 """Name of a setting in deltalake, without ``aws_``, to its name in pyarrow. What is not given is the environment's."""
 
 
-def open_store(uri: str, storage_options: Mapping[str, str] | None = None) -> fs.FileSystem:
-    """Return the file system of ``uri``; for S3 with ``storage_options`` under the names that deltalake gives them.
+_S3_SWITCHES: Final[Mapping[str, str]] = {
+    "virtual_hosted_style_request": "force_virtual_addressing",
+    "skip_signature": "anonymous",
+}
 
-    Other stores than S3 take their credentials from the environment.
+
+def open_store(uri: str, storage_options: Mapping[str, str] | None = None) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a percent-encoded ``uri``, and the path in it, without a slash at its end.
+
+    S3 takes ``storage_options`` under the names that deltalake gives them; other stores take their credentials from
+    the environment alone, and options for them are refused: the log would be read with them and the rows without.
     """
-    if urlsplit(uri).scheme in ("", "file"):
-        return fs.LocalFileSystem()
+    options, scheme = storage_options or {}, urlsplit(uri).scheme
+    if scheme in ("", "file"):
+        return fs.LocalFileSystem(), _path(uri)
     if _S3.match(uri):
-        return fs.S3FileSystem(
-            **s3_settings(storage_options or {}), connect_timeout=_CONNECT_S, request_timeout=_REQUEST_S
-        )
+        store = fs.S3FileSystem(**s3_settings(options), connect_timeout=_CONNECT_S, request_timeout=_REQUEST_S)
+        return store, _path(uri)
+    if options:
+        raise StreamError(f"storage_options are passed on to S3 alone: put those of {scheme}:// into the environment")
     try:
-        return fs.FileSystem.from_uri(uri)[0]
+        store, path = fs.FileSystem.from_uri(uri)
     except (ValueError, OSError) as error:
         raise StreamError(f"cannot read from {uri!r}: {error}") from None
+    return store, path.rstrip("/")
+
+
+def _path(uri: str) -> str:
+    """Return the path within a disk or, with the bucket, within S3."""
+    return unquote(uri.split("://", 1)[-1]).rstrip("/")
 
 
 def s3_settings(storage_options: Mapping[str, str]) -> dict[str, Any]:
@@ -49,6 +64,7 @@ def s3_settings(storage_options: Mapping[str, str]) -> dict[str, Any]:
     """
     plain = {name.lower().removeprefix("aws_"): value for name, value in storage_options.items()}
     told: dict[str, Any] = {_S3_OPTIONS[name]: value for name, value in plain.items() if name in _S3_OPTIONS}
-    if plain.get("virtual_hosted_style_request", "").lower() in ("true", "1"):
-        told["force_virtual_addressing"] = True
+    for name, ours in _S3_SWITCHES.items():
+        if plain.get(name, "").lower() in ("true", "1"):
+            told[ours] = True
     return told

@@ -69,14 +69,25 @@ def test_about_half_of_the_rows_are_mirrored() -> None:
     assert abs(sum(drawn) / len(KEYS) - 0.5) < 3 * 0.5 / len(KEYS) ** 0.5
 
 
-@pytest.mark.parametrize("text", ["A kite on the left.", "RIGHT of it", "the leftmost kite", "a right-hand glove"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A kite on the left.",
+        "RIGHT of it",
+        "the leftmost kite",
+        "a right-hand glove",
+        "arrow_left.png",
+        "a lefthanded man",
+        "Right2Left",
+    ],
+)
 def test_a_side_in_a_text_keeps_the_image_as_it_is(text: str) -> None:
     assert not any(mirrored(KEYS, [text] * len(KEYS)))
     assert not any(mirrored(KEYS, ["a kite"] * len(KEYS), [text] * len(KEYS)))
 
 
 def test_a_word_that_only_holds_a_side_is_none() -> None:
-    texts = ["bright cleft copyright"] * len(KEYS)
+    texts = ["bright cleft copyright upright"] * len(KEYS)
     assert mirrored(KEYS, texts) == mirrored(KEYS, [None] * len(KEYS))
 
 

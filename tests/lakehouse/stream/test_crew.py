@@ -1,6 +1,8 @@
 """What threads promise to those who wait for them."""
 
 import threading
+import time
+import weakref
 from concurrent.futures import Future
 
 import pytest
@@ -47,3 +49,21 @@ def test_patience_ends() -> None:
     release.set()
     crew.close()
     crew.join()
+
+
+def test_threads_that_wait_hold_nothing_of_their_last_jobs() -> None:
+    class Held:
+        pass
+
+    crew = Crew(3, name="test", patience_s=10)
+    held = Held()
+    watched = weakref.ref(held)
+    for _ in range(6):
+        crew.result(crew.submit(lambda given: None, held))
+    del held
+    for _ in range(100):  # a thread may be between its answer and its wait
+        if watched() is None:
+            break
+        time.sleep(0.01)
+    assert watched() is None
+    crew.close()

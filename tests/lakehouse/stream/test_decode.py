@@ -57,3 +57,22 @@ def test_what_is_no_jpeg_gets_a_reason(encoded: bytes) -> None:
 def test_a_png_never_reaches_the_decoder() -> None:
     png = np.asarray(cv2.imencode(".png", np.ones((9, 9, 3), np.uint8))[1])
     assert "not a JPEG" in str(decode_view(png, np.zeros((8, 8, 3), np.uint8), View(0.5, 0.5)))
+
+
+def test_pixels_are_those_of_opencv() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (61, 83, 3), dtype=np.uint8)
+    encoded = np.asarray(cv2.imencode(".jpg", noise)[1])
+    theirs = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+    assert np.array_equal(decoded(encoded, 61, 0, 0), theirs[:, :61])
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_an_image_that_is_cut_off_gets_a_reason(share: float) -> None:
+    encoded = ramp(80, 94)
+    cut = encoded[: int(share * len(encoded))]
+    assert "JPEG" in str(decode_view(cut, np.zeros((64, 64, 3), np.uint8), View(0.5, 0.5)))
+
+
+def test_images_that_follow_one_another_do_not_mix() -> None:
+    places = {number: decoded(jpeg(number), 32).astype(int) for number in (0x321, 0xABC)}
+    assert all(np.abs(place - colour(number)).max() <= 3 for number, place in places.items())
