@@ -119,7 +119,8 @@ def _of(rows: Sequence[Row], figure: Figure, trainings: Sequence[Training]) -> l
 
 def _caption(arms: Mapping[Arm, Sequence[Training]], rows: Sequence[Row]) -> Html:
     facts = next(iter(arms.values()))[0].facts
-    words = f": {count(facts.get('samples', 0))} samples a training, measured on {count(max(row['n'] for row in rows))}"
+    pairs = max(row["n"] for row in rows)
+    words = f": {count(facts.get('samples', 0))} samples a training; {count(pairs)} held-out pairs"
     return join([outside(facts["settings"].get("release", ""), 60), words])
 
 
