@@ -60,8 +60,8 @@ class CaptionStream:
         long_texts: what is taken of the chosen text: ``Whole()``, ``FirstSentences(2)``, ``SentenceSpan(3)`` or
             ``DropLong(77)`` (``lakehouse.stream.long_texts``)
         tags: ``padded`` or ``multi_hot`` gives ``batch.tags`` too, as a tensor
-        device: move images and the tensor of tags there, one batch ahead; to a GPU of CUDA from pinned memory, beside the
-            computation. None leaves them where they are
+        device: move images and the tensor of tags there, one batch ahead; to a GPU of CUDA from pinned memory, beside
+            the computation. None leaves them where they are
         shuffle: False gives the table's own order, for evaluation on one process
         drop_last: leave out the last batch if it is not full; otherwise it is shorter, and equal on all processes
         lanes: see ``lakehouse.stream.order``; None takes what suits the table. Part of the order

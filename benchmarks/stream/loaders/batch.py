@@ -32,7 +32,7 @@ def crop(encoded: Any) -> Any:
     """Return a random square of an encoded image: (224, 224, 3), which this thread's next image overwrites."""
     if not hasattr(_scratch, "memory"):
         _scratch.memory = np.empty((STORED_SIDE, STORED_SIDE, 3), np.uint8)
-    image = np.asarray(simplejpeg.decode_jpeg(encoded, "RGB", buffer=_scratch.memory))
+    image = np.asarray(simplejpeg.decode_jpeg(np.frombuffer(encoded, np.uint8), "RGB", buffer=_scratch.memory))
     top, left = random.randint(0, image.shape[0] - SIDE), random.randint(0, image.shape[1] - SIDE)
     return image[top : top + SIDE, left : left + SIDE]
 

@@ -17,7 +17,7 @@ def stream_of(lake: Lake, device: str | None) -> CaptionStream:
 
 
 def _lag() -> None:
-    """Let the GPU compute for longer than a batch takes to come: what is still being copied must not be written over."""
+    """Let the GPU lag behind the stream: what is still being copied must not be written over."""
     torch.cuda._sleep(50_000_000)  # type: ignore[no-untyped-call]
 
 
