@@ -69,16 +69,11 @@ class Rows:
 
     def _read(self, parquet: pq.ParquetFile, piece: Piece, skips: Skips) -> pa.Table | None:
         group = self._group(piece)
-        wanted = list(dict.fromkeys((*_KEPT, *self.texts, *self.plan.predicate.columns)))
-        there = set(parquet.schema_arrow.names)
-        found = read_group(parquet, group, [name for name in wanted if name in there])
+        wanted = (*_KEPT, *self.texts, *self.plan.predicate.columns)
+        found = read_group(self.plan.snapshot, parquet, group, wanted)
         if isinstance(found, Fault):
             skips.add(found, len(piece))
             return None
-        for name in self.texts:
-            if name not in there:
-                kind = self.plan.snapshot.schema.field(name).type
-                found = found.append_column(name, pa.nulls(found.num_rows, kind))
         kept = self.plan.keep(group, found).nonzero()[0][piece.start : piece.stop]
         rows = found.take(pa.array(kept)).combine_chunks()
         return _usable(self._captioned(rows), group, skips)

@@ -11,13 +11,12 @@ import pyarrow as pa
 
 # Before petastorm: without the bridge it cannot be imported.
 from lakehouse.stream import bridge  # noqa: F401
-from lakehouse.stream.chunk import REQUIRED, Chunk, Recipe, make_chunk
+from lakehouse.stream.chunk import Chunk, Recipe, make_chunk
 from lakehouse.stream.crew import Crew
 from lakehouse.stream.faults import CORRUPT_ROW_GROUP, Fault, is_corruption
 from lakehouse.stream.order import Order, Segment
 from lakehouse.stream.parquet_pieces import Partitions
-from lakehouse.stream.plan import Group, Plan
-from lakehouse.stream.predicate import COLUMNS
+from lakehouse.stream.plan import Group, Plan, read_columns
 
 from petastorm.reader import Reader  # isort: skip
 from petastorm.workers_pool import EmptyResultError  # isort: skip
@@ -68,17 +67,8 @@ class Work:
         return make_chunk(table, rows, segment, self.recipe, file=group.file, row_group=group.row_group)
 
     def _table(self, group: Group, columns: Sequence[str]) -> pa.Table:
-        """Return columns of the group; a text column that is younger than the file is null there, as Delta has it."""
-        schema = self.plan.snapshot.schema
         with self.plan.snapshot.open(group.file) as parquet:
-            names = parquet.schema_arrow.names
-            missing = [column for column in dict.fromkeys(columns) if column not in names]
-            if missing and (not set(names) <= set(schema.names) or set(missing) & {*REQUIRED, *COLUMNS}):
-                raise pa.ArrowInvalid(f"columns {names} instead of {schema.names}")
-            table = parquet.read_row_group(group.row_group, columns=list(dict.fromkeys(columns)), use_threads=False)
-        for column in missing:
-            table = table.append_column(column, pa.nulls(table.num_rows, schema.field(column).type))
-        return table
+            return read_columns(self.plan.snapshot, parquet, group, columns)
 
     def _sample_ids(self, group: Group) -> tuple[str, ...]:
         """Return the ids of a damaged group's rows, if at least those can be read."""

@@ -144,5 +144,17 @@ class Resume(TrainerCallback):  # type: ignore[misc] # transformers has no types
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the place in the epoch from the step that the training is at."""
         if state.global_step and not args.ignore_data_skip:
-            batches_had = state.global_step * args.gradient_accumulation_steps
-            self._data.skip(batches_had % len(self._data.stream))
+            had = batches_had(len(self._data.stream), state.global_step, accumulated=args.gradient_accumulation_steps)
+            self._data.skip(had)
+
+
+def batches_had(epoch: int, step: int, *, accumulated: int) -> int:
+    """Return how many batches of its epoch a training has had at ``step``, where ``accumulated`` make one update.
+
+    An epoch of ``epoch`` batches ends with an update of those that are left, as in transformers' ``Trainer``.
+
+    >>> batches_had(33, 20, accumulated=2)  # 17 updates an epoch, the last of one batch
+    6
+    """
+    updates = max(1, -(-epoch // accumulated))
+    return step % updates * accumulated

@@ -1,6 +1,6 @@
 """How many rows of each row group an epoch takes: known before it begins, so that all processes agree on its length."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +14,10 @@ import pyarrow.parquet as pq
 from lakehouse.errors import StreamError
 from lakehouse.stream.delta import Mask, Snapshot
 from lakehouse.stream.faults import CORRUPT_FILE, CORRUPT_ROW_GROUP, Fault, is_corruption
-from lakehouse.stream.predicate import Predicate
+from lakehouse.stream.predicate import COLUMNS, Predicate
+
+_NEVER_YOUNGER = frozenset(("sample_id", "image_id", "image", "tag_ids", *COLUMNS))
+"""What every row of a release has had from the first: a file without such a column is not the table's."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,34 @@ def make_plan(snapshot: Snapshot, predicate: Predicate, *, threads: int) -> Plan
     )
 
 
-def read_group(parquet: pq.ParquetFile, group: Group, columns: Sequence[str]) -> pa.Table | Fault:
-    """Return columns of a row group, deleted rows included; a Fault where its bytes are damaged."""
+def read_group(snapshot: Snapshot, parquet: pq.ParquetFile, group: Group, columns: Iterable[str]) -> pa.Table | Fault:
+    """Return columns of a row group as ``read_columns`` does; a Fault where its bytes are damaged."""
     try:
-        return parquet.read_row_group(group.row_group, columns=list(columns), use_threads=False)
+        return read_columns(snapshot, parquet, group, columns)
     except (OSError, pa.ArrowException) as error:
         if not is_corruption(error):
             raise
         return Fault(CORRUPT_ROW_GROUP, str(error), group.file, group.row_group)
+
+
+def read_columns(snapshot: Snapshot, parquet: pq.ParquetFile, group: Group, columns: Iterable[str]) -> pa.Table:
+    """Return columns of a row group, each once, deleted rows included.
+
+    A text column that is younger than the file is null there, as Delta has it. Raises StreamError for a column that
+    the table lacks, and ArrowInvalid where the file is another table's.
+    """
+    wanted, schema, names = list(dict.fromkeys(columns)), snapshot.schema, parquet.schema_arrow.names
+    unknown = [column for column in wanted if column not in schema.names]
+    if unknown:
+        raise StreamError(f"no column {unknown[0]!r} in {snapshot.table}: expected one of {', '.join(schema.names)}")
+    missing = [column for column in wanted if column not in names]
+    if missing and (not set(names) <= set(schema.names) or set(missing) & _NEVER_YOUNGER):
+        raise pa.ArrowInvalid(f"columns {names} instead of {schema.names}")
+    there = [column for column in wanted if column in names]
+    table = parquet.read_row_group(group.row_group, columns=there, use_threads=False)
+    for column in missing:
+        table = table.append_column(column, pa.nulls(table.num_rows, schema.field(column).type))
+    return table.select(wanted)
 
 
 def _plan_file(snapshot: Snapshot, predicate: Predicate, file: str) -> _FilePlan:
@@ -108,7 +131,7 @@ def _counted(
         if not predicate.columns:
             yield group, int(left.sum()), None
             continue
-        found = read_group(parquet, group, predicate.columns)
+        found = read_group(snapshot, parquet, group, predicate.columns)
         if isinstance(found, Fault):
             yield group, 0, found
         else:

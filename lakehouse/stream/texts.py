@@ -18,6 +18,7 @@ def read_texts(
 ) -> Iterator[dict[str, Any]]:
     """Yield ``columns`` of at most ``most`` rows of ``split`` of the release, in the table's own order.
 
+    A text column that is younger than a file is null there.
     Rows whose bytes are damaged are left out and counted in ``quota``, as a stream does; over it, StreamError.
     """
     snapshot = open_snapshot(table_location(lake, release.table_name), release.table_version)
@@ -29,12 +30,11 @@ def read_texts(
 
 
 def _tables(plan: Plan, columns: Sequence[str], quota: Quota) -> Iterator[pa.Table]:
-    wanted = list(dict.fromkeys([*columns, *plan.predicate.columns]))
     taken = ((group, int(rows)) for group, rows in zip(plan.groups, plan.rows, strict=True) if rows)
     for file, groups in groupby(taken, key=lambda one: one[0].file):
         with plan.snapshot.open(file) as parquet:
             for group, rows in groups:
-                found = read_group(parquet, group, wanted)
+                found = read_group(plan.snapshot, parquet, group, [*columns, *plan.predicate.columns])
                 if isinstance(found, Fault):
                     quota.spend(found, rows)
                 else:

@@ -46,13 +46,19 @@ class Tokens:
         """Yield each batch with the tokens of its texts."""
         waiting: deque[tuple[Batch, list[Future[Any]]]] = deque()
         for batch in batches:
-            length = -(-len(batch) // self._parts)
-            parts = [batch.text[start : start + length] for start in range(0, len(batch), length)]
-            waiting.append((batch, [self._executor.submit(self._call, part) for part in parts]))
+            waiting.append((batch, self._begun(batch.text)))
             if len(waiting) > _AHEAD:
                 yield _ended(*waiting.popleft())
         while waiting:
             yield _ended(*waiting.popleft())
+
+    def _begun(self, texts: list[str]) -> list[Future[Any]]:
+        length = -(-len(texts) // self._parts)
+        parts = [texts[start : start + length] for start in range(0, len(texts), length)]
+        try:
+            return [self._executor.submit(self._call, part) for part in parts]
+        except BrokenProcessPool as error:
+            raise _has_died() from error
 
 
 def _ended(batch: Batch, parts: list[Future[Any]]) -> tuple[Batch, "torch.Tensor"]:
@@ -63,9 +69,11 @@ def _ended(batch: Batch, parts: list[Future[Any]]) -> tuple[Batch, "torch.Tensor
     except TimeoutError:
         raise StreamError(f"no answer from the tokenizer in {_PATIENCE_S:g} s") from None
     except BrokenProcessPool as error:
-        raise StreamError(
-            "a process of the tokenizer has died: out of memory, or its tokenizer cannot be loaded"
-        ) from error
+        raise _has_died() from error
+
+
+def _has_died() -> StreamError:
+    return StreamError("a process of the tokenizer has died: out of memory, or its tokenizer cannot be loaded")
 
 
 _kept: list[Tokenizer] = []

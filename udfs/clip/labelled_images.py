@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import repeat
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from lakehouse.errors import BadInput
 from lakehouse.stream.delta import Snapshot, open_snapshot
@@ -86,7 +89,7 @@ def _of_table(path: Path, image_column: str, label_column: str) -> Labelled:
     for column in (image_column, label_column):
         if column not in columns:
             raise BadInput(f"no column {column!r} in {str(path)!r}: it has {', '.join(columns)}")
-    given = [label for batch in _batches(path, [label_column]) for label in batch.column(0).to_pylist()]
+    given = list(_values(path, label_column))
     odd = next((one for one in given if one is not None and not isinstance(one, str)), None)
     if odd is not None:
         raise BadInput(f"bad label {odd!r} in column {label_column!r} of {str(path)!r}: expected the name of a class")
@@ -95,21 +98,23 @@ def _of_table(path: Path, image_column: str, label_column: str) -> Labelled:
         raise BadInput(f"no label in column {label_column!r} of {str(path)!r}: expected names of classes")
     places = {name: place for place, name in enumerate(classes)}
     labels = {f"row {row}": places[one] for row, one in enumerate(given) if one in places}
-    files = [str(file.relative_to(path)) for file in sorted(path.glob("*.parquet"))] if path.is_dir() else [path.name]
-    folder = path if path.is_dir() else path.parent
+    folder, files = (path, _files(path)) if path.is_dir() else (path.parent, [path.name])
     names = [name for name, _ in sorted(labels.items())]
     digest = digest_of(folder, files, image_column, *names, *(classes[labels[name]] for name in names))
     return Labelled(classes, labels, lambda: _images(path, image_column, labels), digest)
 
 
 def _images(path: Path, column: str, labels: dict[str, int]) -> Iterator[tuple[str, bytes | None]]:
-    row = 0
-    for batch in _batches(path, [column]):
-        for value in batch.column(0).to_pylist():
-            name, row = f"row {row}", row + 1
-            if name in labels:
-                data = _bytes(value)
-                yield name, data if len(data) <= MAX_BYTES else None
+    for row, value in enumerate(_values(path, column)):
+        if (name := f"row {row}") in labels:
+            data = _bytes(value)
+            yield name, data if len(data) <= MAX_BYTES else None
+
+
+def _files(table: Path) -> list[str]:
+    """Return the Parquet files of a Delta table, in folders where it is partitioned; not those of its log."""
+    files = (file.relative_to(table) for file in sorted(table.rglob("*.parquet")))
+    return [str(file) for file in files if not file.parts[0].startswith("_")]
 
 
 def _bytes(value: Any) -> bytes:
@@ -122,12 +127,40 @@ def _columns(path: Path) -> list[str]:
     return list(_snapshot(path).schema.names) if path.is_dir() else list(_parquet(path).schema_arrow.names)
 
 
-def _batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch | pa.Table]:
+def _values(path: Path, column: str) -> Iterator[Any]:
+    """Yield a column of a table, a value a row."""
     if path.is_dir():
-        yield from _snapshot(path).tables(columns)
-    else:
-        with _parquet(path) as file:
-            yield from file.iter_batches(_BATCH, columns=columns)
+        yield from _of_delta(_snapshot(path), column)
+        return
+    with _parquet(path) as file:
+        for batch in file.iter_batches(_BATCH, columns=[column]):
+            yield from batch.column(0).to_pylist()
+
+
+def _of_delta(snapshot: Snapshot, column: str) -> Iterator[Any]:
+    """Yield a column of the rows that are left; where a file lacks it, its partition's value, or null."""
+    partitions = _partitions(snapshot, column)
+    for file in snapshot.files:
+        with snapshot.open(file) as parquet:
+            left = snapshot.left_of(file, 0, parquet.metadata.num_rows)
+            is_there = column in parquet.schema_arrow.names
+            read = parquet.read(columns=[column], use_threads=False) if is_there else None
+        if read is None:
+            yield from repeat(partitions.get(file), int(left.sum()))
+        else:
+            yield from read.column(0).filter(pa.array(left)).to_pylist()
+
+
+def _partitions(snapshot: Snapshot, column: str) -> dict[str, Any]:
+    """Return the value of ``column`` by file, where the table is partitioned by it: the log alone has it."""
+    delta = DeltaTable(snapshot.table, version=snapshot.version)
+    if column not in delta.metadata().partition_columns:
+        return {}
+    added = pa.table(delta.get_add_actions(flatten=True))
+    root = unquote(delta.table_uri.split("://", 1)[-1]).rstrip("/")
+    names = (name.split("://", 1)[1] if "://" in name else name for name in added.column("path").to_pylist())
+    files = (str(PurePosixPath(root, unquote(name))) for name in names)
+    return dict(zip(files, added.column(f"partition.{column}").to_pylist(), strict=True))
 
 
 def _parquet(path: Path) -> pq.ParquetFile:

@@ -4,11 +4,13 @@ The dealing is that of transformers' own copy of accelerate's class; with accele
 """
 
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from transformers import TrainerControl, TrainerState
 from transformers.trainer_pt_utils import IterableDatasetShard
 
 from lakehouse.errors import StreamError
@@ -87,6 +89,18 @@ def test_batches_that_were_had_are_not_read_again(lake: Lake) -> None:
         made["input_ids"].tolist() for made in everything[30:]
     ]
     assert resumed.stream.counters.rows == 3 * BATCH
+
+
+@pytest.mark.parametrize(("accumulated", "step", "had"), [(1, 40, 7), (2, 16, 32), (2, 17, 0), (2, 20, 6), (4, 10, 4)])
+def test_a_resumed_training_leaves_out_what_the_trainer_does(lake: Lake, accumulated: int, step: int, had: int) -> None:
+    """33 batches an epoch: with 2 an update these are 17 updates, the last of one batch, and step 17 begins epoch 1."""
+    data = data_of(lake)
+    state, control = TrainerState(global_step=step), TrainerControl()
+    # Not TrainingArguments: these need accelerate.
+    given = SimpleNamespace(gradient_accumulation_steps=accumulated, ignore_data_skip=False)
+    data.resume.on_train_begin(given, state, control)
+    made = list(DataLoader(data, batch_size=BATCH, collate_fn=data.collate))
+    assert (made.count({}), len(made)) == (had, 33)
 
 
 def test_a_short_batch_stays_alone(make_lake: MakeLake) -> None:

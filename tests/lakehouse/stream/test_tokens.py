@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def test_what_a_tokenizer_raises_is_raised() -> None:
 def test_a_process_that_dies_is_said() -> None:
     with pytest.raises(StreamError, match="a process of the tokenizer has died"):
         list(tokens_of(dies, 1).of(BATCHES))
+
+
+def test_a_process_that_dies_between_batches_is_said() -> None:
+    tokens = tokens_of(letters, 1)
+    found, pool = tokens.of(BATCHES), tokens._executor
+    next(found)
+    assert isinstance(pool, ProcessPoolExecutor)
+    (worker,) = pool._processes.values()
+    watch = pool._executor_manager_thread
+    worker.kill()
+    watch.join(30)  # type: ignore[attr-defined] # a thread: it ends when the pool has seen it
+    with pytest.raises(StreamError, match="a process of the tokenizer has died"):
+        list(found)
 
 
 KILLED = """

@@ -196,6 +196,35 @@ def test_a_delta_table_gives_the_rows_that_have_a_label(tmp_path: Path) -> None:
     ]
 
 
+def test_a_delta_table_may_be_partitioned_by_the_label(tmp_path: Path) -> None:
+    rows = {"image": [b"1", b"2", b"3", b"4"], "label": ["a kite", "boat, 50% off/new", None, "a kite"]}
+    deltalake.write_deltalake(str(tmp_path / "the shapes"), pa.table(rows), partition_by=["label"])
+    found = read_labelled(tmp_path / "the shapes", image_column="image", label_column="label")
+    assert sorted((data, found.classes[found.labels[name]]) for name, data in found.read()) == [
+        (b"1", "a kite"),
+        (b"2", "boat, 50% off/new"),
+        (b"4", "a kite"),
+    ]
+
+
+def test_the_digest_of_a_partitioned_table_counts_its_files(tmp_path: Path) -> None:
+    rows, options = pa.table({"image": [b"1"], "label": ["kite"]}), {"image_column": "image", "label_column": "label"}
+    deltalake.write_deltalake(str(tmp_path / "shapes"), rows, partition_by=["label"])
+    before = read_labelled(tmp_path / "shapes", **options).digest
+    other = pa.table({"image": [b"other bytes"], "label": ["kite"]})
+    deltalake.write_deltalake(str(tmp_path / "shapes"), other, mode="overwrite")
+    assert read_labelled(tmp_path / "shapes", **options).digest != before
+
+
+def test_a_label_that_is_younger_than_a_file_is_missing_there(tmp_path: Path) -> None:
+    table = str(tmp_path / "shapes")
+    deltalake.write_deltalake(table, pa.table({"image": [b"1"]}))
+    younger = pa.table({"image": [b"2"], "label": ["kite"]})
+    deltalake.write_deltalake(table, younger, mode="append", schema_mode="merge")
+    found = read_labelled(tmp_path / "shapes", image_column="image", label_column="label")
+    assert [data for _, data in found.read()] == [b"2"]
+
+
 def test_columns_of_a_table_are_listed(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
