@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import torch
 from torch import Tensor
 
 from udfs.audit import Metric
@@ -12,8 +11,7 @@ from udfs.clip.caption_retrieval import image_to_text_outcomes, text_to_image_ou
 from udfs.clip.encoder import Features
 from udfs.clip.hard_negatives import hard_negative_outcomes, other_image_outcomes
 from udfs.clip.intervals import Interval, class_mean, interval
-from udfs.clip.ranking import found_within
-from udfs.clip.retrieval import recall_at
+from udfs.clip.retrieval import pair_outcomes
 from udfs.clip.suite_files import HardNegative
 from udfs.clip.winoground import winoground_scores
 from udfs.clip.zero_shot import class_outcomes
@@ -25,14 +23,8 @@ OVERALL: Final = "overall"
 
 def recall_metrics(similarity: Tensor) -> tuple[Metric, ...]:
     """Return recall at 1, 5 and 10 both ways among pairs: ``similarity`` is (texts, images), text i is of image i."""
-    own = torch.eye(len(similarity), dtype=torch.bool)
-    outcomes = {
-        f"{way}_r{k}": row.numpy()
-        for way, scores in (("text_to_image", similarity), ("image_to_text", similarity.T))
-        for k, row in zip(KS, found_within(scores, own, KS), strict=True)
-    }
-    values = recall_at(similarity, KS)
-    return tuple(metric(name, interval(row)._replace(value=values[name]), len(row)) for name, row in outcomes.items())
+    outcomes = pair_outcomes(similarity, KS)
+    return tuple(metric(name, interval(row.numpy()), len(row)) for name, row in outcomes.items())
 
 
 def caption_metrics(image: Tensor, text: Tensor, owner: Sequence[int]) -> tuple[Metric, ...]:
