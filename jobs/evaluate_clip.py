@@ -196,7 +196,7 @@ def _retrieve(subject: Subject, config: Config) -> tuple[dict[str, Any], Sequenc
         }
         for place, best in enumerate(nearest(similarity, 6)[: config.examples].tolist())
     ]
-    metrics = recall_metrics(similarity)
+    metrics = recall_metrics(similarity, images=[row["image_id"] for row in rows])
     found = {
         "n": len(rows),
         "texts_unread": subject.held_out.unread,

@@ -1,6 +1,5 @@
 """What evaluate_clip measures: a checkpoint, and the held-out pairs of a release as it sees them."""
 
-import hashlib
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from lakehouse.stream import CaptionStream, Mix
 from lakehouse.stream.faults import MAX_SKIPPED, Quota
 from lakehouse.stream.releases import Release, read_release
 from lakehouse.stream.texts import read_texts
+from udfs.clip.folder import weights_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,16 +103,8 @@ class Subject:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, of the weights."""
-        files = sorted(self.folder.glob("model*.safetensors"))
-        if not files:
-            raise BadInput(
-                f"no model in {str(self.folder)!r}: expected a folder with config.json and model.safetensors"
-            )
-        found = hashlib.sha256()
-        for file in files:
-            found.update(file.read_bytes())
-        return found.hexdigest()
+        """SHA-256, in hex, of the weights, which is a scorer's revision too."""
+        return weights_digest(self.folder)
 
     def jpegs(self) -> list[bytes]:
         """Return the images of the held-out rows as they lie in the release, in order."""

@@ -133,8 +133,9 @@ def tag_suite(subject: Subject, most: int, templates: Sequence[str]) -> Suite:
         from udfs.clip.zero_shot import class_features
 
         found = tagged(subject, most)
-        classes = class_features(subject.encoder.texts, found.classes, templates)
-        return class_metrics(subject.held_out.features[list(found.labels)], classes, list(found.labels.values()))
+        classes, places = class_features(subject.encoder.texts, found.classes, templates), list(found.labels)
+        images = [subject.held_out.rows[place]["image_id"] for place in places]
+        return class_metrics(subject.held_out.features[places], classes, list(found.labels.values()), images=images)
 
     told = hashlib.sha256("\n".join(templates).encode()).hexdigest()[:12]
     return Suite(f"{subject.release}/held_out/{most}_tags/{subject.max_pairs}/{told}", measure)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,10 +31,11 @@ COLOURS = {"red kite": (220, 30, 30), "blue_boat": (30, 30, 220), "green tree": 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("lakes") / "lake"
-    rows = training_rows(ROWS)
-    rows = rows.append_column("web_text", [[f"alt {number % 9}, kite" for number in range(ROWS)]])
-    write_lake(root, rows)
+    return written_lake(tmp_path_factory.mktemp("lakes") / "lake", training_rows(ROWS))
+
+
+def written_lake(root: Path, rows: pa.Table) -> Path:
+    write_lake(root, rows.append_column("web_text", [[f"alt {number % 9}, kite" for number in range(ROWS)]]))
     (root / MARK).write_text(mark_text())
     made = {"vocabulary": "v1", "samples": 5, "built_at": datetime.now(UTC), "run_id": ""}
     append_rows(str(root), TAGS, [made | {"tag_id": place, "tag": f"tag {place}"} for place in range(7)])
@@ -132,6 +134,17 @@ def test_tags_are_classes(lake: Path, default: object, tmp_path: Path) -> None:
     alone = [row for row in held_out if sum(tag < 3 for tag in row["tag_ids"]) == 1]
     assert found["top1"]["n"] == len(alone)
     assert set(found) == {"top1", "mean_per_class_recall"}, "three classes have no first five"
+
+
+def test_rows_of_one_image_are_no_certainty(checkpoint: Path, tmp_path: Path) -> None:
+    rows = training_rows(ROWS)
+    place = rows.column_names.index("image_id")
+    lake = written_lake(tmp_path / "lake", rows.set_column(place, "image_id", [["one image"] * ROWS]))
+    own = shutil.copytree(checkpoint, tmp_path / "tiny")
+    evaluate_clip.JOB.run(evaluate_clip.Config(str(lake), checkpoint=str(own), zero_shot_tags=3))
+    found = list(of_run(lake, 0))
+    assert {row["metric"] for row in found} > {"text_to_image_r1", "image_to_text_r10", "top1"}
+    assert all(row["high"] - row["low"] > 0.7 for row in found), "as wide as of a single pair"
 
 
 def test_class_folders_equal_the_table_of_them(lake: Path, default: object, classes: Path, tmp_path: Path) -> None:

@@ -68,11 +68,17 @@ def check_folder(place: Place) -> Folder:
 
 
 def weights_digest(place: Place) -> str:
-    """Return the SHA-256, in hex, of the weights in a folder."""
+    """Return the SHA-256, in hex, of the weights in a folder, of several files as if they were one.
+
+    It is the ``checkpoint`` of ``gold.evaluations``. Raises BadInput where there are no weights.
+    """
+    files = sorted(Path(place).glob("model*.safetensors"))
+    if not files:
+        raise BadInput(f"no model in {os.fspath(place)!r}: expected a folder with config.json and model.safetensors")
     digest = hashlib.sha256()
-    for file in sorted(Path(place).glob("model*.safetensors")):
+    for file in files:
         with file.open("rb") as weights:
-            digest.update(hashlib.file_digest(weights, "sha256").digest())
+            hashlib.file_digest(weights, lambda: digest)
     return digest.hexdigest()
 
 

@@ -43,7 +43,8 @@ def class_mean(
 ) -> Interval:
     """Return the mean over ``classes`` of each one's share of ``outcomes``, with an interval made as ``interval`` does.
 
-    Which classes there are is taken as given: other images of the same classes are allowed for.
+    Which classes there are is taken as given: other images of the same classes are allowed for. It is never surer than
+    one outcome an image could make it: rows that repeat an image say nothing new.
     """
     values = _shares(outcomes)
     _check_length("classes", classes, values)
@@ -54,7 +55,8 @@ def class_mean(
     value = math.fsum(sums.sum() / counts.sum() for sums, counts in own) / len(own)
     # Of a class with one image nothing is known but that its share is between 0 and 1.
     spreads = (_variance(sums, counts) if len(counts) > 1 else value * (1 - value) for sums, counts in own)
-    return _wilson(value, math.fsum(spreads) / len(own) ** 2, most=len(values), unsure=sum(len(c) for _, c in own))
+    shown = sum(len(counts) for _, counts in own)
+    return _wilson(value, math.fsum(spreads) / len(own) ** 2, most=shown, unsure=shown)
 
 
 def difference(

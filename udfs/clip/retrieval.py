@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerFast
 
 from udfs.clip.model import TaggedClip
+from udfs.clip.ranking import found_within
 from udfs.clip.tokenizer import token_ids
 
 
@@ -38,20 +39,29 @@ def embed_texts(
 
 
 def recall_at(similarity: Tensor, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
-    """Return the share of queries that find their own pair among the best k, in both directions.
-
-    ``similarity`` is (texts, images), and text i belongs to image i. Where others tie with the pair, the order among
-    them is a matter of luck, and the recall is the one to expect: of a pair that ties with three others for the first
-    place, a quarter counts at k = 1. Not a number ranks last.
+    """Return the share of queries that find their own pair among the best k, as ``pair_outcomes`` has it.
 
     >>> recall_at(torch.tensor([[0.9, 0.1], [0.8, 0.2]]), ks=(1,))
     {'text_to_image_r1': 0.5, 'image_to_text_r1': 1.0}
     """
+    return {name: hits.mean().item() for name, hits in pair_outcomes(similarity, ks).items()}
+
+
+def pair_outcomes(similarity: Tensor, ks: Sequence[int] = (1, 5, 10)) -> dict[str, Tensor]:
+    """Return, by metric, float64 (pairs,): how likely each query finds its own pair among its best k, both ways.
+
+    ``similarity`` is (texts, images), and text i belongs to image i. What ties is as in ``found_within``: of a pair
+    that ties with three others for the first place, a quarter counts at k = 1.
+    """
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or not len(similarity):
         raise ValueError(f"similarity has shape {tuple(similarity.shape)}: expected texts by images, as many of both")
-    scores = similarity.nan_to_num(nan=float("-inf"))
-    directions = {"text_to_image": scores, "image_to_text": scores.T}
-    return {f"{name}_r{k}": _hits(rows, k).mean().item() for name, rows in directions.items() for k in ks}
+    own = torch.eye(len(similarity), dtype=torch.bool)
+    directions = {"text_to_image": similarity, "image_to_text": similarity.T}
+    return {
+        f"{name}_r{k}": hits
+        for name, scores in directions.items()
+        for k, hits in zip(ks, found_within(scores, own, ks), strict=True)
+    }
 
 
 def recall_ceiling(texts: Sequence[str], k: int) -> float:
@@ -67,10 +77,3 @@ def recall_ceiling(texts: Sequence[str], k: int) -> float:
 def nearest(similarity: Tensor, k: int) -> Tensor:
     """Return int64 (rows, k): the columns that score highest in each row, best first; fewer if there are fewer."""
     return similarity.topk(min(k, similarity.shape[1]), dim=1).indices
-
-
-def _hits(rows: Tensor, k: int) -> Tensor:
-    own = rows.diagonal()[:, None]
-    ahead = (rows > own).sum(dim=1)
-    level = (rows == own).sum(dim=1)
-    return ((k - ahead) / level).clamp(0, 1)

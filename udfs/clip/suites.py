@@ -1,9 +1,8 @@
 """What a checkpoint comes to on a suite: features in, metrics with their intervals out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
-import torch
 from torch import Tensor
 
 from udfs.audit import Metric
@@ -12,8 +11,7 @@ from udfs.clip.caption_retrieval import image_to_text_outcomes, text_to_image_ou
 from udfs.clip.encoder import Features
 from udfs.clip.hard_negatives import hard_negative_outcomes, other_image_outcomes
 from udfs.clip.intervals import Interval, class_mean, interval
-from udfs.clip.ranking import found_within
-from udfs.clip.retrieval import recall_at
+from udfs.clip.retrieval import pair_outcomes
 from udfs.clip.suite_files import HardNegative
 from udfs.clip.winoground import winoground_scores
 from udfs.clip.zero_shot import class_outcomes
@@ -23,16 +21,13 @@ KS: Final = (1, 5, 10)
 OVERALL: Final = "overall"
 
 
-def recall_metrics(similarity: Tensor) -> tuple[Metric, ...]:
-    """Return recall at 1, 5 and 10 both ways among pairs: ``similarity`` is (texts, images), text i is of image i."""
-    own = torch.eye(len(similarity), dtype=torch.bool)
-    outcomes = {
-        f"{way}_r{k}": row.numpy()
-        for way, scores in (("text_to_image", similarity), ("image_to_text", similarity.T))
-        for k, row in zip(KS, found_within(scores, own, KS), strict=True)
-    }
-    values = recall_at(similarity, KS)
-    return tuple(metric(name, interval(row)._replace(value=values[name]), len(row)) for name, row in outcomes.items())
+def recall_metrics(similarity: Tensor, *, images: Sequence[Hashable] | None = None) -> tuple[Metric, ...]:
+    """Return recall at 1, 5 and 10 both ways among pairs: ``similarity`` is (texts, images), text i is of image i.
+
+    ``images`` names the image of each pair where several pairs may share one, as in ``interval``.
+    """
+    outcomes = pair_outcomes(similarity, KS)
+    return tuple(metric(name, interval(row.numpy(), images=images), len(row)) for name, row in outcomes.items())
 
 
 def caption_metrics(image: Tensor, text: Tensor, owner: Sequence[int]) -> tuple[Metric, ...]:
@@ -48,12 +43,20 @@ def caption_metrics(image: Tensor, text: Tensor, owner: Sequence[int]) -> tuple[
     )
 
 
-def class_metrics(image: Tensor, classes: Tensor, labels: Sequence[int]) -> tuple[Metric, ...]:
-    """Return top-1, top-5 where there are more than five classes, and the mean over classes of their top-1."""
+def class_metrics(
+    image: Tensor, classes: Tensor, labels: Sequence[int], *, images: Sequence[Hashable] | None = None
+) -> tuple[Metric, ...]:
+    """Return top-1, top-5 where there are more than five classes, and the mean over classes of their top-1.
+
+    ``images`` names the image of each row of ``image`` where several rows may be of one, as in ``interval``.
+    """
     ks = tuple(k for k in (1, 5) if k < len(classes))
     outcomes = class_outcomes(image, classes, labels, ks)
-    top = [metric(f"top{k}", interval(row.numpy()), len(row)) for k, row in zip(ks, outcomes, strict=True)]
-    return (*top, metric("mean_per_class_recall", class_mean(outcomes[0].numpy(), labels), len(labels)))
+    top = [
+        metric(f"top{k}", interval(row.numpy(), images=images), len(row)) for k, row in zip(ks, outcomes, strict=True)
+    ]
+    mean = class_mean(outcomes[0].numpy(), labels, images=images)
+    return (*top, metric("mean_per_class_recall", mean, len(labels)))
 
 
 def hard_negative_metrics(

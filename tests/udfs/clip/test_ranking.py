@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from udfs.audit import Metric
 from udfs.clip.caption_retrieval import image_to_text_outcomes, text_to_image_outcomes
 from udfs.clip.ranking import found_within
 from udfs.clip.retrieval import recall_at
-from udfs.clip.suites import caption_metrics, recall_metrics
+from udfs.clip.suites import caption_metrics, class_metrics, recall_metrics
 from udfs.clip.zero_shot import class_outcomes
 
 ROW = st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=5).filter(
@@ -64,6 +65,32 @@ def test_captions_of_one_image_widen_the_interval_together() -> None:
     five = caption_metrics(image, text, [row // 5 for row in range(300)])[0]
     assert five.n == 5 * once.n
     assert (five.high or 0) - (five.low or 0) > 0.15, "of 300 independent captions it would be narrower"
+
+
+def test_pairs_copied_five_times_do_not_narrow_the_interval() -> None:
+    similarity = torch.rand(40, 40, generator=torch.Generator().manual_seed(1)) + torch.eye(40) / 3
+    copied = similarity.repeat_interleave(5, dim=0).repeat_interleave(5, dim=1)
+    once = {one.metric: one for one in recall_metrics(similarity)}
+    five = {one.metric: one for one in recall_metrics(copied, images=[row // 5 for row in range(200)])}
+    for way in ("text_to_image", "image_to_text"):
+        first, among_copies = once[f"{way}_r1"], five[f"{way}_r5"]  # the first five are copies of the first
+        assert 0 < first.value < 1
+        assert bounds_of(among_copies) == pytest.approx(bounds_of(first))
+        assert among_copies.n == 5 * first.n
+
+
+def test_images_copied_five_times_do_not_narrow_the_intervals_of_classes() -> None:
+    draws = torch.Generator().manual_seed(1)
+    image, classes = torch.randn(40, 4, generator=draws), torch.randn(6, 4, generator=draws)
+    labels = [row % 6 for row in range(40)]
+    once = class_metrics(image, classes, labels)
+    copied, own = image.repeat_interleave(5, dim=0), [label for label in labels for _ in range(5)]
+    five = class_metrics(copied, classes, own, images=[row // 5 for row in range(200)])
+    assert [bounds_of(one) for one in five] == [pytest.approx(bounds_of(one)) for one in once]
+
+
+def bounds_of(one: Metric) -> tuple[float | None, ...]:
+    return one.value, one.low, one.high
 
 
 def test_an_image_without_a_caption_is_refused() -> None:

@@ -1,5 +1,6 @@
 """A checkpoint as a scorer: each image with its own texts, and nothing shifted by one that cannot be read."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from jobs.subject import Subject
 from lakehouse.errors import BadInput, UnknownModel
 from tests.udfs.clip.tiny import TINY, TINY_SIGLIP
 from udfs.audit import KINDS
+from udfs.clip.folder import weights_digest
 from udfs.clip.model import load_clip, save_clip, small_clip
 from udfs.clip.retrieval import embed_images, embed_texts
 from udfs.clip.tokenizer import train_tokenizer
@@ -68,6 +71,22 @@ def test_other_weights_are_another_revision(scorer: Scorer, tmp_path: Path) -> N
     other = load_scorer(f"hf://{tmp_path / 'tiny'}")
     assert other.identity == scorer.identity == "clip://tiny"
     assert other.revision != scorer.revision
+
+
+def test_a_revision_is_the_checkpoint_that_evaluations_name(folder: Path, scorer: Scorer) -> None:
+    subject = Subject("", folder, "", (), max_pairs=1, batch_size=1)
+    assert scorer.revision == subject.digest == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_weights_in_several_files_are_told_as_if_in_one(tmp_path: Path) -> None:
+    for place, part in enumerate((b"one", b"two"), 1):
+        (tmp_path / f"model-0000{place}-of-00002.safetensors").write_bytes(part)
+    assert weights_digest(tmp_path) == hashlib.sha256(b"onetwo").hexdigest()
+
+
+def test_no_weights_have_no_digest(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no model in .*: expected a folder with config.json"):
+        weights_digest(tmp_path)
 
 
 def test_a_siglip_is_shown_the_whole_picture(tmp_path: Path) -> None:
