@@ -30,8 +30,8 @@ class Feed:
     mix: str = ""
     negatives: str = ""
     long_texts: str = "whole"
-    crop: str = "random"
-    flip: bool = True
+    crop: str = Scale.crop
+    flip: bool = Scale.flip
 
     def __post_init__(self) -> None:
         crop_of(self.crop), parse_long_texts(self.long_texts)
