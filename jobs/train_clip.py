@@ -39,7 +39,9 @@ class Config:
     name: Annotated[str, "name of the training run: its checkpoint goes to <lake>/_models/NAME"] = "clip"
     out: Annotated[str, "folder for the checkpoint, instead"] = ""
     preset: Annotated[
-        str, "recipe by name: datacomp-small, -medium, -large or -xlarge; the flags that are given go before it"
+        str,
+        "recipe by name: datacomp-small, -medium, -large or -xlarge, which settle views of images and losses too (no "
+        "flip, no negatives, no tags); the flags that are given go before it",
     ] = ""
     model: Annotated[
         str | None,
@@ -53,9 +55,15 @@ class Config:
         str, "what is taken of a long text: whole, first:N sentences, span:N (a run of them, drawn), or drop:77 tokens"
     ] = "whole"
     crop: Annotated[
-        str, "random: a square anywhere, center: in the middle, random_resized: of varying size and shape"
-    ] = "random"
-    flip: Annotated[bool, "mirror half of the images, but none of which a chosen text says left or right"] = True
+        str | None,
+        "random: a square anywhere, center: in the middle, random_resized: of varying size and shape "
+        "(default: random; random_resized with a preset)",
+    ] = None
+    flip: Annotated[
+        bool | None,
+        "mirror half of the images, but none of which a chosen text says left or right (default: yes; no with a "
+        "preset)",
+    ] = None
     image_size: Annotated[
         int | None,
         "side of the square that the model sees, in pixels (default: the model's own, 64 of small)",
@@ -66,8 +74,9 @@ class Config:
     )
     micro_batch: Annotated[
         int,
-        "gradient accumulation: most rows that a process computes at a time, 0 for all; the loss is still that of the "
-        "whole batch (gradient caching), so the gradient is the same for less memory",
+        "gradient accumulation: most images that a process computes at a time, with up to twice as many texts (the "
+        "negatives), 0 for all; the loss is still that of the whole batch (gradient caching), so the gradient is the "
+        "same for less memory",
         FROM_ZERO,
     ] = 0
     gradient_checkpointing: Annotated[
@@ -90,11 +99,15 @@ class Config:
         float, "decay of a moving average of the weights, such as 0.9999: it is what is saved; 0 for none", _BELOW_ONE
     ] = 0.0
     hni_weight: Annotated[
-        float, "weight of hard-negative identification (ours: HQ-CLIP's is not published)", FROM_ZERO
-    ] = 0.1
-    stc_weight: Annotated[float, "weight of short-tag classification (ours: HQ-CLIP's is not published)", FROM_ZERO] = (
-        0.002
-    )
+        float | None,
+        "weight of hard-negative identification (ours: HQ-CLIP's is not published; default: 0.1; 0 with a preset)",
+        FROM_ZERO,
+    ] = None
+    stc_weight: Annotated[
+        float | None,
+        "weight of short-tag classification (ours: HQ-CLIP's is not published; default: 0.002; 0 with a preset)",
+        FROM_ZERO,
+    ] = None
     neg_columns: Annotated[bool, "negatives as further texts in the loss over the batch (NegCLIP)"] = False
     label_smoothing: Annotated[float, "of CLIP's loss; SigLIP's has none", _BELOW_ONE] = 0.0
     word_dropout: Annotated[float, "share of a text's words that are left out, others each time", _BELOW_ONE] = 0.0
@@ -168,7 +181,7 @@ def plan_of(config: Config, release: Release) -> Plan:
         start,
         scale,
         _recipe(config, scale),
-        Feed(config.mix, config.negatives, config.long_texts, config.crop, config.flip),
+        Feed(config.mix, config.negatives, config.long_texts, scale.crop, scale.flip),
         max_steps=config.max_steps,
         checkpoint_minutes=config.checkpoint_minutes,
         settings={**asdict(config), **asdict(scale), **own, **place, **known},
@@ -188,6 +201,10 @@ def _scale(config: Config) -> Scale:
         warmup_steps=config.warmup_steps,
         weight_decay=config.weight_decay,
         beta2=config.beta2,
+        crop=config.crop,
+        flip=config.flip,
+        hni_weight=config.hni_weight,
+        stc_weight=config.stc_weight,
     )
 
 
@@ -197,8 +214,8 @@ def _recipe(config: Config, scale: Scale) -> Recipe:
         warmup_steps=scale.warmup_steps,
         weight_decay=scale.weight_decay,
         beta2=scale.beta2,
-        hni_weight=config.hni_weight,
-        stc_weight=config.stc_weight,
+        hni_weight=scale.hni_weight,
+        stc_weight=scale.stc_weight,
         neg_columns=config.neg_columns,
         smoothing=config.label_smoothing,
         word_dropout=config.word_dropout,

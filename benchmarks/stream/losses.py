@@ -29,6 +29,7 @@ from lakehouse.small_rows import table_path
 from lakehouse.stream.releases import Release, read_release
 from lakehouse.trainer_job import TrainerJob
 from schemas.gold import RELEASES, TRAINING
+from udfs.clip.recipe import Recipe
 
 DEMO: Final = Path("build/demo/lake")
 OWN: Final = Path("build/bench/losses/lake")
@@ -86,7 +87,7 @@ def measure(_: Path) -> dict[str, Any]:
     return {
         "corpus": _corpus(release),
         "budget": _budget(facts),
-        "loss_weights": {"hni": train_clip.Config.hni_weight, "stc": train_clip.Config.stc_weight},
+        "loss_weights": {"hni": Recipe.hni_weight, "stc": Recipe.stc_weight},
         "seeds": SEEDS,
         "a_reader_of_words_alone": _blind(str(lake), release),
         "arms": {

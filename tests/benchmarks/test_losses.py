@@ -18,6 +18,7 @@ from lakehouse.stream.releases import read_release
 from tests.lakehouse.stream.lakes import split_of, training_rows, write_lake
 from tests.udfs.clip.tiny import TINY
 from udfs.clip.model import save_clip, small_clip
+from udfs.clip.presets import scale_of
 from udfs.clip.tokenizer import train_tokenizer
 
 ROWS = 60
@@ -80,7 +81,8 @@ def test_without_a_demo_the_user_is_told_to_make_it(tmp_path: Path) -> None:
 def test_train_clip_takes_the_flags_of_every_arm(arm: str) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in ARMS[arm].flags.items()]
     config = parse(train_clip.Config, ["--lake", "lake", *flags], prog="train_clip")
-    assert (config.hni_weight > 0, config.stc_weight > 0) == (ARMS[arm].has_hni, ARMS[arm].has_stc)
+    scale = scale_of("", hni_weight=config.hni_weight, stc_weight=config.stc_weight)
+    assert (scale.hni_weight > 0, scale.stc_weight > 0) == (ARMS[arm].has_hni, ARMS[arm].has_stc)
 
 
 def test_differences_are_between_arms_there_are() -> None:

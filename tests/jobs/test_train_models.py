@@ -100,6 +100,8 @@ def test_a_preset_is_trained_by_as_far_as_flags_let_it(lake: Path) -> None:
     assert call(train_clip.JOB.main, *small).out == "train_clip: 1 steps, 108 samples\n"
     settings = facts_of(lake, "preset")["settings"]
     assert (settings["batch_size"], settings["samples"], settings["warmup_steps"]) == (4096, 12_800_000, 500)
+    assert (settings["crop"], settings["flip"], settings["hni_weight"]) == ("random_resized", False, 0)
+    assert set(figures(lake, "preset")["train/hni"] + figures(lake, "preset")["train/stc"]) == {0}
     assert figures(lake, "preset")["train/learning_rate"] == [pytest.approx(5e-4 / 500)]
 
 

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.stream import Batch, CaptionStream, Mix, Release, World
 from lakehouse.stream.augment import crop_of
@@ -13,6 +13,9 @@ from lakehouse.stream.long_texts import parse_long_texts
 from lakehouse.stream.texts import read_texts
 from lakehouse.weights import parse_weights
 from udfs.clip.presets import Scale, check_share
+
+if TYPE_CHECKING:
+    import torch
 
 TOKENIZER_ROWS: Final = 200_000
 """Rows whose texts the tokenizer is trained on: more change next to nothing and would have to be held in memory."""
@@ -30,17 +33,25 @@ class Feed:
     mix: str = ""
     negatives: str = ""
     long_texts: str = "whole"
-    crop: str = "random"
-    flip: bool = True
+    crop: str = Scale.crop
+    flip: bool = Scale.flip
 
     def __post_init__(self) -> None:
         crop_of(self.crop), parse_long_texts(self.long_texts)
 
 
 def open_stream(
-    root: str, release: Release, scale: Scale, feed: Feed, *, image_size: int, seed: int, world: World
+    root: str,
+    release: Release,
+    scale: Scale,
+    feed: Feed,
+    *,
+    image_size: int,
+    seed: int,
+    world: World,
+    device: "torch.device",
 ) -> CaptionStream:
-    """Return this process's share of the training rows."""
+    """Return this process's share of the training rows, its images on ``device`` before they are asked for."""
     check_share(scale.batch_size, world.size)
     return CaptionStream(
         root,
@@ -55,6 +66,8 @@ def open_stream(
         long_texts=parse_long_texts(feed.long_texts),
         crop=crop_of(feed.crop),
         flip=feed.flip,
+        pin_memory=device.type == "cuda",
+        device=None if device.type == "cpu" else device,
     )
 
 

@@ -1,6 +1,7 @@
 """A CLIP or a SigLIP of transformers in any size, with HQ-CLIP's tag head, and its folder on disk."""
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
+from lakehouse import peers
 from udfs.clip.families import FAMILIES, vocabulary
 from udfs.clip.folder import Folder, check_folder
 from udfs.clip.look import LOOKS, Look, read_look
@@ -96,19 +98,15 @@ def small_clip(
 def begin(start: Start, tokenizer: PreTrainedTokenizerFast, *, tag_count: int, seed: int) -> TaggedClip:
     """Return the model that a training starts from; its tag head is new, whatever lies in a folder.
 
+    It has no dropout, whatever a folder says, as CLIP and SigLIP were trained: ``micro_batch`` computes a part twice,
+    which must see the same both times, and a run that goes on must draw nothing that its checkpoint does not hold.
+
     Raises BadInput for a folder that cannot be read.
     """
     if start.folder is None:
         sizes = replace(start.sizes or Sizes(), image_size=start.image_size)
         return small_clip(tokenizer, sizes, tag_count=tag_count, seed=seed)
-    if start.folder.has_weights:
-        clip, look = _read(start.folder, tokenizer)
-        return TaggedClip(clip, _new_head(clip, tag_count, seed), look)
-    config = read_config(start.folder)
-    if not start.has_tokenizer:
-        for name, value in vocabulary(tokenizer).items():
-            setattr(config.text_config, name, value)
-    return _random(config, tag_count=tag_count, seed=seed, look=read_look(start.folder.path, _own_look(config)))
+    return _without_dropout(_of_folder(start, start.folder, tokenizer, tag_count=tag_count, seed=seed))
 
 
 def save_clip(folder: str | os.PathLike[str], model: TaggedClip, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -134,6 +132,31 @@ def load_clip(folder: str | os.PathLike[str]) -> tuple[TaggedClip, PreTrainedTok
     clip, look = _read(found, tokenizer)
     path = os.path.join(folder, _TAG_HEAD)
     return TaggedClip(clip, _tag_head(path) if os.path.exists(path) else None, look).eval(), tokenizer
+
+
+def _of_folder(
+    start: Start, folder: Folder, tokenizer: PreTrainedTokenizerFast, *, tag_count: int, seed: int
+) -> TaggedClip:
+    if folder.has_weights:
+        clip, look = _read(folder, tokenizer)
+        return TaggedClip(clip, _new_head(clip, tag_count, seed), look)
+    config = read_config(folder)
+    if not start.has_tokenizer:
+        for name, value in vocabulary(tokenizer).items():
+            setattr(config.text_config, name, value)
+    return _random(config, tag_count=tag_count, seed=seed, look=read_look(folder.path, _own_look(config)))
+
+
+def _without_dropout(model: TaggedClip) -> TaggedClip:
+    towers = (model.clip.config.text_config, model.clip.config.vision_config)
+    if any(tower.attention_dropout for tower in towers) and peers.rank() == 0:
+        print("note: attention_dropout is set to 0: training is without dropout", file=sys.stderr)
+    for tower in towers:
+        tower.attention_dropout = 0.0
+    for module in model.clip.modules():
+        if hasattr(module, "dropout"):  # Each attention keeps a copy of what its configuration said.
+            module.dropout = 0.0
+    return model
 
 
 def _random(config: Any, *, tag_count: int, seed: int, look: Look | None = None) -> TaggedClip:

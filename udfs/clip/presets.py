@@ -1,17 +1,19 @@
-"""How large a training is, and how fast: DataComp's recipes by name, and ours, in each of which flags may differ."""
+"""DataComp's recipes by name, and ours, in each of which flags may differ."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lakehouse.errors import BadInput
+from udfs.clip.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a preset settles; each field is a flag of train_clip.
+    """What a preset settles: how large a training is, how fast, its views of images, and the weights of further losses.
 
-    ``image_size`` None takes the model's own; ``samples`` other than 0 are seen in all, whatever ``epochs`` says.
+    Each field is a flag of train_clip. ``image_size`` None takes the model's own; ``samples`` other than 0 are seen in
+    all, whatever ``epochs`` says.
     """
 
     model: str = "small"
@@ -22,12 +24,25 @@ class Scale:
     samples: int = 0
     learning_rate: float = 1e-3
     warmup_steps: int = 0
-    weight_decay: float = 0.2
-    beta2: float = 0.98
+    weight_decay: float = Recipe.weight_decay
+    beta2: float = Recipe.beta2
+    crop: str = "random"
+    flip: bool = True
+    hni_weight: float = Recipe.hni_weight
+    stc_weight: float = Recipe.stc_weight
 
 
 _SMALL: Final = Scale(
-    "ViT-B-32", vocab_size=49_408, batch_size=4096, samples=12_800_000, learning_rate=5e-4, warmup_steps=500
+    "ViT-B-32",
+    vocab_size=49_408,
+    batch_size=4096,
+    samples=12_800_000,
+    learning_rate=5e-4,
+    warmup_steps=500,
+    crop="random_resized",
+    flip=False,
+    hni_weight=0.0,
+    stc_weight=0.0,
 )
 
 PRESETS: Final[Mapping[str, Scale]] = {
@@ -47,8 +62,9 @@ PRESETS: Final[Mapping[str, Scale]] = {
 }
 """DataComp's four scales (Gadre et al. 2023; ``scale_configs.py`` of mlfoundations/datacomp) and, by no name, ours.
 
-Weight decay, and beta2 where DataComp leaves it out, are those of open_clip, which it trains by. The vocabulary has as
-many entries as CLIP's.
+Weight decay, beta2 where DataComp leaves it out, and the views of images (``random_resized``, none mirrored) are those
+of open_clip, which it trains by. CLIP's loss is the only one: negatives and tags stay unread. The vocabulary has as
+many entries as CLIP's. Which texts are read is the release's mix, as ever: DataComp's are alt-texts alone.
 """
 
 

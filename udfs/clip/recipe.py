@@ -21,7 +21,7 @@ class Recipe:
     beta2: float = 0.98
     hni_weight: float = 0.1
     """Of hard-negative identification."""
-    stc_weight: float = 0.01
+    stc_weight: float = 0.002
     """Of short-tag classification, which is a sum over tags. 0 leaves tags unread."""
     neg_columns: bool = False
     """Negatives are further texts that no image of the batch must find (NegCLIP). Without these and HNI, unread."""
@@ -34,7 +34,10 @@ class Recipe:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where there are units for it: CUDA, or AMX on a CPU."""
     micro_batch: int = 0
-    """Most rows of a process that the towers see at a time, 0 for all: less memory, for one forward pass more."""
+    """Most images of a process that the image tower sees at a time, 0 for all: less memory, for one forward pass more.
+
+    The distinct texts, negatives among them, are cut into as many parts: up to twice as many at a time.
+    """
     gradient_checkpointing: bool = False
     """Keep the input of each layer alone and compute its inner values again, backwards: less memory, a third slower."""
     seed: int = 0

@@ -61,6 +61,7 @@ def _stream(root: str, release: Release, plan: Plan) -> CaptionStream:
         image_size=plan.start.image_size,
         seed=plan.recipe.seed,
         world=World.detect(),
+        device=peers.own_device(),
     )
 
 

@@ -151,7 +151,8 @@ class Trainer:
         """Do as ``_learn`` does, with the towers' inner values of one part at a time in memory.
 
         The losses need the features of all rows at once. They are made without gradients, the losses say what gradient
-        each feature has, and a second pass carries that to the weights (Gao et al. 2021, gradient caching).
+        each feature has, and a second pass carries that to the weights (Gao et al. 2021, gradient caching). Both passes
+        must see the same: the model has no dropout, which ``begin`` sees to.
         """
         inputs = list(zip(read.images.tensor_split(parts), read.ids.tensor_split(parts), strict=True))
         with torch.no_grad():

@@ -22,6 +22,18 @@ def test_a_preset_is_datacomps_recipe(preset: str, recipe: tuple[object, ...]) -
     scale = scale_of(preset)
     told = (scale.model, scale.batch_size, scale.samples, scale.learning_rate, scale.warmup_steps, scale.beta2)
     assert told == recipe
+    assert (scale.crop, scale.flip, scale.hni_weight, scale.stc_weight) == ("random_resized", False, 0, 0)
+
+
+def test_what_is_no_part_of_datacomps_recipe_can_be_asked_for() -> None:
+    scale = scale_of("datacomp-small", flip=True, hni_weight=0.1, crop=None)
+    assert (scale.flip, scale.hni_weight, scale.stc_weight, scale.crop) == (True, 0.1, 0, "random_resized")
+
+
+def test_weights_of_losses_have_one_default() -> None:
+    assert (
+        (scale_of("").hni_weight, scale_of("").stc_weight) == (Recipe().hni_weight, Recipe().stc_weight) == (0.1, 0.002)
+    )
 
 
 def test_flags_go_before_the_preset() -> None:

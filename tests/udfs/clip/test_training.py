@@ -1,5 +1,6 @@
 """Training on a small made set: four colours with their names."""
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
@@ -15,8 +16,9 @@ from lakehouse import peers
 from lakehouse.errors import StreamError
 from tests.together import run_together
 from tests.udfs.clip.tiny import TINY, TINY_SIGLIP
-from udfs.clip.model import Sizes, TaggedClip, small_clip
+from udfs.clip.model import Sizes, TaggedClip, begin, save_clip, small_clip
 from udfs.clip.retrieval import embed_images, embed_texts, recall_at
+from udfs.clip.start import find_start
 from udfs.clip.tokenizer import train_tokenizer
 from udfs.clip.trainer import Trainer
 from udfs.clip.training import Pace, Recipe, Tally, train
@@ -246,6 +248,30 @@ def test_parts_of_a_batch_teach_what_the_whole_does(rows: int, sizes: Sizes) -> 
             assert one.grad is not None
             assert other.grad is not None
             assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [TINY, TINY_SIGLIP])
+@pytest.mark.parametrize("has_weights", [True, False])
+def test_a_folder_with_dropout_is_taught_the_same_in_parts(
+    sizes: Sizes, has_weights: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_clip(tmp_path, _model(sizes), TOKENIZER)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for tower in ("text_config", "vision_config"):
+        config[tower]["attention_dropout"] = 0.3
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if not has_weights:
+        (tmp_path / "model.safetensors").unlink()
+    start = find_start(str(tmp_path), None)
+    whole, parts = (begin(start, TOKENIZER, tag_count=4, seed=0).train() for _ in range(2))
+    assert "note: attention_dropout is set to 0" in capsys.readouterr().err
+    for model, micro in ((whole, 0), (parts, 2)):
+        Trainer(model, TOKENIZER, replace(RECIPE, micro_batch=micro), steps=10).learn(_squares(0))
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+    assert whole.clip.config.vision_config.attention_dropout == 0
 
 
 LEARNERS: dict[str, tuple[Sizes, Recipe]] = {
