@@ -66,7 +66,6 @@ def open_stream(
         long_texts=parse_long_texts(feed.long_texts),
         crop=crop_of(feed.crop),
         flip=feed.flip,
-        pin_memory=device.type == "cuda",
         device=None if device.type == "cpu" else device,
     )
 
