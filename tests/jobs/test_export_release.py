@@ -235,6 +235,24 @@ def test_too_much_damage_ends_it(make: Made, tmp_path: Path) -> None:
         export(lake, tmp_path / "out", max_skipped=3)
 
 
+def test_too_much_damage_ends_every_run(make: Made, tmp_path: Path) -> None:
+    lake = make()
+    for file in lake.files:
+        flip_a_byte(file, row_group=2, column="image")
+    for _ in range(4):  # each writes one more file than the one before it, if it may leave out as much again
+        with pytest.raises(StreamError, match=r"skipped \d+ rows, more than max_skipped=20"):
+            export(lake, tmp_path / "out", max_skipped=20, threads=1)
+    assert export(lake, tmp_path / "out", max_skipped=60, threads=1)["left_out"] > 40
+
+
+def test_rows_that_an_earlier_run_left_out_are_counted(make: Made, tmp_path: Path) -> None:
+    lake = make()
+    flip_a_byte(lake.files[0], row_group=2, column="image")
+    whole = export(lake, tmp_path / "out")
+    (tmp_path / "out" / "00002.tar").unlink()
+    assert export(lake, tmp_path / "out") == {"files": 1, "samples": 70, "left_out": whole["left_out"]}
+
+
 def test_rows_without_image_or_text_are_left_out(make: Made, tmp_path: Path) -> None:
     rows = training_rows(300)
     images, texts = rows.column("image").to_pylist(), rows.column("alt_text").to_pylist()
