@@ -17,6 +17,7 @@ import pytest
 
 from jobs import export_release
 from lakehouse.errors import BadInput, StreamError
+from lakehouse.export.folder import Folder
 from lakehouse.lake_mark import MARK, mark_text
 from lakehouse.stream import CaptionStream
 from tests.lakehouse.stream.lakes import Lake, flip_a_byte, jpeg, sample_id, training_rows, write_lake, write_release
@@ -176,7 +177,7 @@ def test_a_killed_export_goes_on_where_it_was(make: Made, tmp_path: Path) -> Non
     words = ["--lake", str(lake.path), "--out", str(out), "--shard-rows", "20", "--threads", "2"]
     process = subprocess.Popen([sys.executable, "-m", "jobs.export_release", *words], cwd=ROOT, start_new_session=True)
     until = time.monotonic() + 60
-    while not list(out.glob("*.tar")):
+    while not Folder(out).written():
         assert time.monotonic() < until
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
