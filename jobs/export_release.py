@@ -1,6 +1,7 @@
 """gold.releases -> WebDataset tars or Parquet: a release for trainers that read no lake, without a JVM."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +9,10 @@ from typing import Annotated
 from jobs.train_clip import newest_release
 from lakehouse.cli import FROM_ZERO, POSITIVE
 from lakehouse.errors import BadInput
-from lakehouse.export.folder import open_folder
+from lakehouse.export.folder import Written, open_folder
 from lakehouse.export.rows import Rows
-from lakehouse.export.shards import Shard, cut
-from lakehouse.export.write import FORMATS, write_shards
+from lakehouse.export.shards import cut
+from lakehouse.export.write import FORMATS, spend_written, write_shards
 from lakehouse.lake_root import is_local
 from lakehouse.outcome import Counts
 from lakehouse.progress import Progress
@@ -49,7 +50,9 @@ class Config:
     )
     shard_rows: Annotated[int, "rows a file: 10,000 at 256 pixels are about 200 MB", POSITIVE] = 10_000
     threads: Annotated[int, "files written at a time; 0 for one a processor, 16 at most", FROM_ZERO] = 0
-    max_skipped: Annotated[int, "rows that may be left out because they cannot be read", FROM_ZERO] = MAX_SKIPPED
+    max_skipped: Annotated[int, "rows of the export that may be left out because they cannot be read", FROM_ZERO] = (
+        MAX_SKIPPED
+    )
 
 
 def run(root: str, run_id: str, config: Config) -> Counts:
@@ -69,21 +72,22 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     shards = cut(plan.rows, most=config.shard_rows)
     named = {form.name(shard.number, len(shards), config.split): shard for shard in shards}
     folder = open_folder(Path(config.out), _settings(release, rows, config))
-    before = folder.written()
+    before = {name: one for name, one in folder.written().items() if name in named}
+    spend_written(quota, before.values())
     missing = {name: shard for name, shard in named.items() if name not in before}
     progress = Progress("export_release", total=sum(map(len, missing.values())))
     write_shards(folder, missing, rows, form, threads=threads, quota=quota, tell=progress.add)
-    after = folder.written()
+    recorded = folder.written()
+    after = {name: recorded[name] for name in named}
     if config.format == "webdataset":
-        folder.write_sizes({name: after[name] for name in named})
-    return _counts(missing, plan, progress.rows)
+        folder.write_sizes(after)
+    return {"files": len(missing), "samples": progress.rows, "left_out": _left_out(plan, after)} if missing else {}
 
 
-def _counts(missing: dict[str, Shard], plan: Plan, samples: int) -> Counts:
-    if not missing:
-        return {}
-    wanted = sum(map(len, missing.values())) + sum(rows for _, rows in plan.unreadable)
-    return {"files": len(missing), "samples": samples, "left_out": wanted - samples}
+def _left_out(plan: Plan, written: Mapping[str, Written]) -> int:
+    """Return how many rows the whole export lacks, whichever run left them out."""
+    wanted = int(plan.rows.sum()) + sum(rows for _, rows in plan.unreadable)
+    return wanted - sum(one.rows for one in written.values())
 
 
 def _plan(lake: str, release: Release, split: str, threads: int) -> Plan:

@@ -15,7 +15,7 @@ from lakehouse.export.parquet import write_parquet
 from lakehouse.export.rows import Rows, Skips
 from lakehouse.export.shards import Shard
 from lakehouse.export.tars import write_tar
-from lakehouse.stream.faults import Quota
+from lakehouse.stream.faults import Fault, Quota
 
 Progress = Callable[[int], None]
 """Is told of every file how many rows it has."""
@@ -70,6 +70,13 @@ def write_shards(
                 tell(written.rows)
         finally:
             ended.set()
+
+
+def spend_written(quota: Quota, written: Iterable[Written]) -> None:
+    """Count in ``quota`` what earlier runs left out of the files that are there: it is one export, in however many."""
+    for one in written:
+        for reason, rows in one.skipped.items():
+            quota.spend(Fault(reason, "left out by an earlier run", one.file), rows)
 
 
 def _done(

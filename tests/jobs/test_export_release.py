@@ -17,6 +17,7 @@ import pytest
 
 from jobs import export_release
 from lakehouse.errors import BadInput, StreamError
+from lakehouse.export.folder import Folder
 from lakehouse.lake_mark import MARK, mark_text
 from lakehouse.stream import CaptionStream
 from tests.lakehouse.stream.lakes import Lake, flip_a_byte, jpeg, sample_id, training_rows, write_lake, write_release
@@ -176,7 +177,7 @@ def test_a_killed_export_goes_on_where_it_was(make: Made, tmp_path: Path) -> Non
     words = ["--lake", str(lake.path), "--out", str(out), "--shard-rows", "20", "--threads", "2"]
     process = subprocess.Popen([sys.executable, "-m", "jobs.export_release", *words], cwd=ROOT, start_new_session=True)
     until = time.monotonic() + 60
-    while not list(out.glob("*.tar")):
+    while not Folder(out).written():
         assert time.monotonic() < until
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
@@ -233,6 +234,24 @@ def test_too_much_damage_ends_it(make: Made, tmp_path: Path) -> None:
     flip_a_byte(lake.files[1], row_group=2, column="image")
     with pytest.raises(StreamError, match=r"more than max_skipped=3: 1[456] corrupt_row_group"):
         export(lake, tmp_path / "out", max_skipped=3)
+
+
+def test_too_much_damage_ends_every_run(make: Made, tmp_path: Path) -> None:
+    lake = make()
+    for file in lake.files:
+        flip_a_byte(file, row_group=2, column="image")
+    for _ in range(4):  # each writes one more file than the one before it, if it may leave out as much again
+        with pytest.raises(StreamError, match=r"skipped \d+ rows, more than max_skipped=20"):
+            export(lake, tmp_path / "out", max_skipped=20, threads=1)
+    assert export(lake, tmp_path / "out", max_skipped=60, threads=1)["left_out"] > 40
+
+
+def test_rows_that_an_earlier_run_left_out_are_counted(make: Made, tmp_path: Path) -> None:
+    lake = make()
+    flip_a_byte(lake.files[0], row_group=2, column="image")
+    whole = export(lake, tmp_path / "out")
+    (tmp_path / "out" / "00002.tar").unlink()
+    assert export(lake, tmp_path / "out") == {"files": 1, "samples": 70, "left_out": whole["left_out"]}
 
 
 def test_rows_without_image_or_text_are_left_out(make: Made, tmp_path: Path) -> None:
