@@ -178,7 +178,7 @@ def _default(subject: Subject, config: Config, *, keeps: bool) -> Suite:
             write_whole(subject.folder / "retrieval.json", json.dumps(found, indent=2) + "\n")
         return metrics
 
-    return Suite(f"{subject.release}/held_out/{QUERY}/{config.max_pairs}", measure)
+    return Suite(subject.dataset(QUERY), measure)
 
 
 def _retrieve(subject: Subject, config: Config) -> tuple[dict[str, Any], Sequence[Metric]]:

@@ -1,7 +1,7 @@
 """What evaluate_clip measures: a checkpoint, and the held-out pairs of a release as it sees them."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.errors import BadInput
 from lakehouse.stream import CaptionStream, Mix
-from lakehouse.stream.faults import MAX_SKIPPED, Quota
-from lakehouse.stream.releases import Release, read_release
+from lakehouse.stream.faults import MAX_SKIPPED, UNDECODABLE_IMAGE, Fault, Quota
+from lakehouse.stream.releases import Release, read_release, table_location
 from lakehouse.stream.texts import read_texts
 from udfs.clip.folder import weights_digest
+from udfs.images import UnreadableImage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 QUERY: Final = "web_text"
 """What images are searched by if nothing else is asked: the web's own words, alt-text and tags; nothing generated."""
+
+OWN_LOOK: Final = "own_look"
+"""Ends the name of held-out rows whose images a model sees by its own processor, not by the stream's centre crop."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +67,55 @@ class Subject:
         """The release."""
         return read_release(self.root, self.release)
 
+    @property
+    def is_of_the_stream(self) -> bool:
+        """Say whether ``train_clip`` trained it, on the stream's crops: a training.json is beside its weights."""
+        return (self.folder / "training.json").exists()
+
+    def dataset(self, suite: str, *more: str) -> str:
+        """Return the name of a suite of held-out rows in ``gold.evaluations``; seen otherwise they are another."""
+        view = () if self.is_of_the_stream else (OWN_LOOK,)
+        return "/".join([self.release, "held_out", suite, str(self.max_pairs), *more, *view])
+
     @cached_property
     def held_out(self) -> HeldOut:
         """The first pairs by image_id, which is a hash; those whose image cannot be read are left out."""
         import torch
 
         side, unread = self.encoder.side, Quota(MAX_SKIPPED)
-        stream = self._stream(side)
         columns = tuple(dict.fromkeys(("sample_id", "image_id", QUERY, *self.columns)))
-        texts = read_texts(self.root, self.line, columns=columns, split="held_out", most=stream.rows, quota=unread)
+        texts = self._columns(columns, unread)
         rows = heapq.nsmallest(self.max_pairs, texts, key=lambda row: (row["image_id"], row["sample_id"]))
         if not rows:
             raise BadInput(f"release {self.release!r} holds nothing out: publish_gold --held-out 0.1 makes it so")
         places = {row["sample_id"]: place for place, row in enumerate(rows)}
         images = torch.empty(len(rows), 3, side, side, dtype=torch.uint8)
         seen = set()
-        for batch in stream:
-            for index, name in enumerate(batch.sample_id):
-                if name in places:
-                    images[places[name]] = batch.image[index]
-                    seen.add(name)
+        for name, pixels in self._streamed(places) if self.is_of_the_stream else self._squares(places):
+            images[places[name]] = pixels
+            seen.add(name)
         readable = [place for place, row in enumerate(rows) if row["sample_id"] in seen]
         features = self.encoder.images(torch.split(images[readable], self.batch_size))
         return HeldOut([rows[place] for place in readable], features, unread.skipped.total())
+
+    def _streamed(self, wanted: Container[str]) -> Iterator[tuple[str, "Tensor"]]:
+        """Yield what the stream shows in the middle of the images of ``wanted`` rows, with their ids."""
+        for batch in self._stream(self.encoder.side):
+            for index, name in enumerate(batch.sample_id):
+                if name in wanted:
+                    yield name, batch.image[index]
+
+    def _squares(self, wanted: Container[str]) -> Iterator[tuple[str, "Tensor"]]:
+        """Yield the images of ``wanted`` rows as the model's own processor has them, with their ids."""
+        from udfs.clip.pixels import square
+
+        unread = Quota(MAX_SKIPPED)
+        for name, jpeg in self._images(wanted, unread):
+            try:
+                yield name, square(jpeg, self.encoder.model.look)
+            except UnreadableImage as error:
+                table = table_location(self.root, self.line.table_name)
+                unread.spend(Fault(UNDECODABLE_IMAGE, str(error), table, sample_ids=(name,)), 1)
 
     def _stream(self, side: int) -> CaptionStream:
         return CaptionStream(
@@ -110,8 +140,14 @@ class Subject:
         """Return the images of the held-out rows as they lie in the release, in order."""
         wanted = {row["sample_id"]: place for place, row in enumerate(self.held_out.rows)}
         found = [b""] * len(wanted)
-        columns, most, quota = ("sample_id", "image"), self.line.held_out_rows, Quota(MAX_SKIPPED)
-        for row in read_texts(self.root, self.line, columns=columns, split="held_out", most=most, quota=quota):
-            if row["sample_id"] in wanted:
-                found[wanted[row["sample_id"]]] = row["image"]
+        for name, jpeg in self._images(wanted, Quota(MAX_SKIPPED)):
+            found[wanted[name]] = jpeg
         return found
+
+    def _images(self, wanted: Container[str], unread: Quota) -> Iterator[tuple[str, bytes]]:
+        rows = self._columns(("sample_id", "image"), unread)
+        return ((row["sample_id"], row["image"]) for row in rows if row["sample_id"] in wanted)
+
+    def _columns(self, columns: Sequence[str], unread: Quota) -> Iterator[dict[str, Any]]:
+        most = self.line.held_out_rows
+        return read_texts(self.root, self.line, columns=columns, split="held_out", most=most, quota=unread)

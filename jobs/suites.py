@@ -73,7 +73,7 @@ def caption_suite(subject: Subject, columns: Sequence[str]) -> Suite:
         texts = subject.encoder.texts([text for own in captions.values() for text in own])
         return caption_metrics(subject.held_out.features[list(captions)], texts, owner)
 
-    return Suite(f"{subject.release}/held_out/{'+'.join(columns)}/{subject.max_pairs}", measure)
+    return Suite(subject.dataset("+".join(columns)), measure)
 
 
 def negative_suite(subject: Subject) -> Suite:
@@ -90,7 +90,7 @@ def negative_suite(subject: Subject) -> Suite:
         images = Features(subject.held_out.features, {row["image_id"]: place for place, row in enumerate(rows)})
         return hard_negative_metrics(kinds, images, _texts_of(subject, kinds))
 
-    return Suite(f"{subject.release}/held_out/hard_negatives/{subject.max_pairs}", measure)
+    return Suite(subject.dataset("hard_negatives"), measure)
 
 
 def _negatives(rows: Sequence[dict[str, Any]], length: str) -> Iterator[HardNegative]:
@@ -138,7 +138,7 @@ def tag_suite(subject: Subject, most: int, templates: Sequence[str]) -> Suite:
         return class_metrics(subject.held_out.features[places], classes, list(found.labels.values()), images=images)
 
     told = hashlib.sha256("\n".join(templates).encode()).hexdigest()[:12]
-    return Suite(f"{subject.release}/held_out/{most}_tags/{subject.max_pairs}/{told}", measure)
+    return Suite(subject.dataset(f"{most}_tags", told), measure)
 
 
 def zero_shot_suite(

@@ -34,10 +34,15 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class Partition:
-    """One level of Hive-style folders: its column and the values found, as numbers where all are numbers."""
+    """One level of Hive-style folders: its column, and the values found as the folders' names have them, in order."""
 
     name: str
-    keys: Keys
+    folders: tuple[str, ...]
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The values, as numbers where all are numbers: ``month=01`` is month 1."""
+        return _numbers(self.folders) or list(self.folders)
 
     @property
     def dictionary(self) -> pa.Array:
@@ -164,13 +169,12 @@ class ParquetDataset:
     def _partitions(self) -> Partitions:
         levels = self._files[0][1] if self._files else []
         return Partitions(
-            Partition(name, _keys({file_levels[depth][1] for _, file_levels in self._files}))
+            Partition(name, _in_order({file_levels[depth][1] for _, file_levels in self._files}))
             for depth, (name, _) in enumerate(levels)
         )
 
     def _indexed(self, levels: list[tuple[str, str]]) -> list[tuple[str, int]]:
-        keys = [list(map(str, partition.keys)) for partition in self._partitions]
-        return [(name, keys[depth].index(value)) for depth, (name, value) in enumerate(levels)]
+        return [(name, self._partitions[depth].folders.index(value)) for depth, (name, value) in enumerate(levels)]
 
     def _is_wanted(self, piece: ParquetDatasetPiece) -> bool:
         if not self._filters:
@@ -210,11 +214,19 @@ def _with_listing(filesystem: Any) -> Any:
     return filesystem if hasattr(filesystem, "isdir") else ArrowFSWrapper(filesystem)
 
 
-def _keys(values: set[str]) -> Keys:
+def _in_order(folders: set[str]) -> tuple[str, ...]:
+    """Return the values of folders from the least to the greatest, by what they are worth where all are numbers."""
+    names = sorted(folders)
+    numbers = _numbers(names) or [0] * len(names)
+    return tuple(name for _, name in sorted(zip(numbers, names, strict=True)))
+
+
+def _numbers(values: Sequence[str]) -> list[int]:
+    """Return the values as numbers; an empty list unless all of them are."""
     try:
-        return sorted(int(value) for value in values)
+        return [int(value) for value in values]
     except ValueError:
-        return sorted(values)
+        return []
 
 
 def _meets(values: Mapping[str, str | int], term: Filter) -> bool:

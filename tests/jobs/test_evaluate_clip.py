@@ -211,6 +211,7 @@ def test_a_model_from_elsewhere_needs_no_training(lake: Path, checkpoint: Path, 
     evaluate_clip.JOB.run(evaluate_clip.Config(str(lake), name="elsewhere", checkpoint=str(tmp_path), release="demo"))
     rows = list(of_run(lake, before))
     assert {row["release"] for row in rows} == {"", "demo"}
+    assert {row["dataset"] for row in rows if row["release"]} == {"demo/held_out/web_text/500/own_look"}
     assert {row["checkpoint"] for row in rows} == {
         hashlib.sha256((checkpoint / "model.safetensors").read_bytes()).hexdigest()
     }

@@ -53,6 +53,32 @@ def test_an_epoch_never_ends_early(folder: Path, workers: int) -> None:
         assert ids_read(folder, workers_count=workers) == list(range(1000))
 
 
+def months_read(folder: Path, **options: object) -> list[tuple[int, object]]:
+    with make_batch_reader(folder.as_uri(), **options) as reader:
+        return sorted((int(id_), month) for batch in reader for id_, month in zip(batch.id, batch.month, strict=True))
+
+
+def in_months(folder: Path, months: list[str]) -> Path:
+    for row, month in enumerate(months):
+        (folder / f"month={month}").mkdir()
+        pq.write_table(pa.table({"id": [row]}), folder / f"month={month}" / "part.parquet")
+    return folder
+
+
+def test_partitions_may_have_leading_zeros(tmp_path: Path) -> None:
+    in_months(tmp_path, ["12", "02", "01"])
+    assert months_read(tmp_path) == [(0, 12), (1, 2), (2, 1)]
+    assert months_read(tmp_path, filters=[("month", "=", 2)]) == [(1, 2)]
+
+
+def test_partitions_of_one_number_stay_apart(tmp_path: Path) -> None:
+    assert months_read(in_months(tmp_path, ["1", "01", "10"])) == [(0, 1), (1, 1), (2, 10)]
+
+
+def test_partitions_are_texts_where_one_is_no_number(tmp_path: Path) -> None:
+    assert months_read(in_months(tmp_path, ["02", "may"])) == [(0, "02"), (1, "may")]
+
+
 class Echo(WorkerBase):  # type: ignore[misc] # petastorm has no types
     """Publishes its item at once, so that the workers are often idle while more is on its way to them."""
 
