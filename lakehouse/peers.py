@@ -86,6 +86,14 @@ def mean(value: Tensor) -> Tensor:
     return value / world_size()
 
 
+def everyones(value: Any) -> list[Any]:
+    """Return what each process has, in the order of their ranks: any value that can be pickled."""
+    values = [value] * world_size()
+    if _is_together():
+        dist.all_gather_object(values, value)
+    return values
+
+
 def from_first(value: Any) -> Any:
     """Return what the first process has: any value that can be pickled."""
     values = [value]

@@ -85,6 +85,15 @@ def test_all_know_what_the_first_knows(tmp_path: Path) -> None:
     assert first() == [0, 1]
 
 
+def everyones() -> list[dict[str, int]]:
+    return peers.everyones({"rank": peers.rank()})
+
+
+def test_all_know_what_each_has(tmp_path: Path) -> None:
+    assert run_together(everyones, 2, tmp_path) == [[{"rank": 0}, {"rank": 1}]] * 2
+    assert everyones() == [{"rank": 0}]
+
+
 def test_one_process_gathers_its_own_rows() -> None:
     rows = drawn(3, 2, seed=0)
     assert peers.gather(rows) is rows

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -36,13 +36,16 @@ class Checkpoint:
             return None
         return state["state"] if state["settings"] == self.settings else None
 
-    def write(self, make: Callable[[], State]) -> None:
-        """Write what ``make`` returns, where it is time: tensors, numbers and texts in dictionaries and lists."""
-        if time.monotonic() - self._written < 60 * self.minutes:
-            return
+    @property
+    def is_due(self) -> bool:
+        """Say whether it is time to write it."""
+        return time.monotonic() - self._written >= 60 * self.minutes
+
+    def write(self, state: State) -> None:
+        """Write ``state``: tensors, numbers and texts in dictionaries and lists."""
         part = self.folder / f".{FILE}.part"
         with part.open("wb") as handle:
-            torch.save({"settings": self.settings, "state": dict(make())}, handle)
+            torch.save({"settings": self.settings, "state": dict(state)}, handle)
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(part, self.folder / FILE)

@@ -2,12 +2,14 @@
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lakehouse.stream import Batch, CaptionStream, Mix, Release, World
 from lakehouse.stream.augment import crop_of
+from lakehouse.stream.counters import Counters
 from lakehouse.stream.faults import Quota
 from lakehouse.stream.long_texts import parse_long_texts
 from lakehouse.stream.texts import read_texts
@@ -92,17 +94,16 @@ def texts_of(root: str, release: Release, quota: Quota) -> Iterator[str]:
         yield from (text if isinstance(text, str) else ", ".join(text) for text in row.values() if text)
 
 
-def stream_state(stream: CaptionStream) -> dict[str, Any]:
-    """Return where ``stream`` is, and what it has counted that the end of a training tells."""
-    counted = {"texts": dict(stream.counters.texts), "skipped": dict(stream.counters.skipped)}
+def stream_state(stream: CaptionStream, counts: Counters) -> dict[str, Any]:
+    """Return where ``stream`` is, and what all processes have counted that the end of a training tells."""
+    counted = {"texts": dict(counts.texts), "skipped": dict(counts.skipped), "repeated": counts.repeated}
     return {"stream": stream.state_dict(), **counted}
 
 
-def go_on(stream: CaptionStream, state: Mapping[str, Any]) -> None:
-    """Have ``stream`` go on where the training was cut off, with what it had counted."""
-    stream.load_state_dict(state["stream"])
-    stream.counters.texts.update(state["texts"])
-    stream.counters.skipped.update(state["skipped"])
+def counts_before(state: Mapping[str, Any]) -> Counters:
+    """Return what all processes had counted where the training was cut off; nothing of one that begins."""
+    texts, skipped = (Counter(state.get(name, {})) for name in ("texts", "skipped"))
+    return Counters(texts=texts, skipped=skipped, repeated=state.get("repeated", 0))
 
 
 def _mix(text: str) -> Mix | None:

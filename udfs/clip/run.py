@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import PreTrainedTokenizerFast
 
 from lakehouse import peers
 from lakehouse.stream import CaptionStream, Release, World
+from lakehouse.stream.counters import Counters
 from lakehouse.stream.faults import MAX_SKIPPED, Quota
 from udfs.clip.checkpoint import Checkpoint, State
-from udfs.clip.feed import epochs_of, go_on, open_stream, step_count, stream_state, texts_of
+from udfs.clip.feed import counts_before, epochs_of, open_stream, step_count, stream_state, texts_of
 from udfs.clip.model import begin, save_clip
 from udfs.clip.plan import Plan
 from udfs.clip.pretrained import read_tokenizer_in
-from udfs.clip.telling import facts_of, speaking
+from udfs.clip.telling import counts_of_all, facts_of, speaking
 from udfs.clip.tokenizer import read_tokenizer, train_tokenizer, write_tokenizer
 from udfs.clip.training import train
 
@@ -32,16 +34,17 @@ def train_release(root: str, release: Release, folder: Path, plan: Plan) -> dict
         state = checkpoint.read() or {"tokenizer": _new_tokenizer(root, release, plan, unread)}
     state = peers.from_first(state)
     if "stream" in state:
-        go_on(stream, state)
+        stream.load_state_dict(state["stream"])
+    before = counts_before(state)
     tokenizer = _tokenizer(plan, state["tokenizer"])
     model = begin(plan.start, tokenizer, tag_count=release.tag_count, seed=plan.recipe.seed).to(peers.own_device())
     steps = step_count(stream, plan.scale, plan.max_steps)
     done = state["training"]["tally"]["steps"] if "training" in state else 0
     with speaking(folder, stream, begun=done) as told:
-        if peers.rank() == 0:
-            told["after_step"] = _keeping(checkpoint, stream, state["tokenizer"])
+        told["after_step"] = _keeping(checkpoint, stream, before, state["tokenizer"])
         epochs = epochs_of(stream, steps, done)
         tally = train(epochs, model, tokenizer, plan.recipe, steps=steps, resume=state.get("training"), **told)
+    facts = facts_of(tally, stream.rows, counts_of_all(stream.counters, before))
     if peers.rank() == 0:
         # Not before: until its weights are replaced, an earlier training stays one that can be used.
         for old in ("training.json", "retrieval.json"):
@@ -49,7 +52,7 @@ def train_release(root: str, release: Release, folder: Path, plan: Plan) -> dict
         save_clip(folder, model, tokenizer)
     weights = sum(weights.numel() for weights in model.parameters())
     saved = f"moving average, decay {plan.recipe.ema}" if plan.recipe.ema else "of the last step"
-    return {**facts_of(tally, stream), "parameters": weights, "weights": saved, "texts_unread": unread.skipped.total()}
+    return {**facts, "parameters": weights, "weights": saved, "texts_unread": unread.skipped.total()}
 
 
 def _stream(root: str, release: Release, plan: Plan) -> CaptionStream:
@@ -80,10 +83,24 @@ def _tokenizer(plan: Plan, trained: str) -> PreTrainedTokenizerFast:
     return read_tokenizer(trained, max_tokens=plan.start.max_tokens, masks_padding=masks)
 
 
-def _keeping(checkpoint: Checkpoint, stream: CaptionStream, tokenizer: str) -> Callable[[Callable[[], State]], None]:
-    """Return what writes the checkpoint after a step, given what returns the state of the training."""
+def _keeping(
+    checkpoint: Checkpoint, stream: CaptionStream, before: Counters, tokenizer: str
+) -> Callable[[Callable[[], State]], None]:
+    """Return what writes the checkpoint after a step, given what returns the state of the training.
+
+    The first process writes, when its clock says so; all tell it what they have counted.
+    """
 
     def keep(training: Callable[[], Mapping[str, Any]]) -> None:
-        checkpoint.write(lambda: {"tokenizer": tokenizer, **stream_state(stream), "training": training()})
+        if not _is_due(checkpoint):
+            return
+        counts = counts_of_all(stream.counters, before)
+        if peers.rank() == 0:
+            checkpoint.write({"tokenizer": tokenizer, **stream_state(stream, counts), "training": training()})
 
     return keep
+
+
+def _is_due(checkpoint: Checkpoint) -> bool:
+    own = float(checkpoint.is_due and peers.rank() == 0)
+    return bool(peers.mean(torch.tensor(own, device=peers.own_device())) > 0)
