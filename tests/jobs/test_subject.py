@@ -68,8 +68,16 @@ def test_a_model_from_elsewhere_sees_held_out_images_by_its_own_look(foreign: Su
 
 
 def test_a_model_of_the_stream_sees_the_streams_centre_crop(trained: Subject) -> None:
-    order = {"split": "held_out", "crop": "center", "shuffle": False, "drop_last": False}
-    stream = CaptionStream(trained.root, release="demo", batch_size=4, image_size=16, **order)
+    stream = CaptionStream(
+        trained.root,
+        release="demo",
+        split="held_out",
+        batch_size=4,
+        image_size=16,
+        crop="center",
+        shuffle=False,
+        drop_last=False,
+    )
     seen = {name: image for batch in stream for name, image in zip(batch.sample_id, batch.image.clone(), strict=True)}
     pixels = [seen[row["sample_id"]] for row in trained.held_out.rows]
     assert torch.allclose(trained.held_out.features, trained.encoder.images([torch.stack(pixels)]), atol=1e-5)
