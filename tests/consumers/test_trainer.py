@@ -15,10 +15,12 @@ SCRIPT = HERE / "train_by_trainer.py"
 BATCH = 8
 
 
-def trained(python: Path, lake: Lake, out: Path, steps: int, *more: object, processes: int = 1) -> list[dict[str, Any]]:
+def trained(
+    python: Path, lake: Lake, out: Path, steps: int, *more: object, processes: int = 1, **environ: str
+) -> list[dict[str, Any]]:
     """Return what each process tells of a training of so many steps."""
     before = torchrun(processes) if processes > 1 else []
-    done = run(python, *before, SCRIPT, lake.path, out, steps, *more)
+    done = run(python, *before, SCRIPT, lake.path, out, steps, *more, **environ)
     assert done.returncode == 0, done.stderr
     return [json.loads((out / f"rank-{rank}.json").read_text()) for rank in range(processes)]
 
@@ -51,6 +53,15 @@ def test_a_training_from_a_checkpoint_goes_on_with_the_next_row(
     assert resumed["rows"] == whole["rows"][3:]
     assert resumed["losses"] == pytest.approx(whole["losses"], rel=1e-4)
     assert resumed["read"] == whole["read"] - 3 * BATCH  # what was had is not read again
+
+
+def test_a_training_of_accumulated_batches_goes_on_in_a_later_epoch(python: Path, lake: Lake, tmp_path: Path) -> None:
+    """An epoch is 33 batches, which make 17 updates; the 18th is the first of the second epoch."""
+    (whole,) = trained(python, lake, tmp_path / "out", 21, ACCUMULATED="2")
+    (resumed,) = trained(python, lake, tmp_path / "out", 21, tmp_path / "out" / "checkpoint-18", ACCUMULATED="2")
+    assert whole["batches"] == 33
+    assert resumed["rows"] == whole["rows"][33 + 2 :]
+    assert resumed["losses"] == pytest.approx(whole["losses"], rel=1e-4)
 
 
 def test_a_setting_that_was_forgotten_ends_the_training(python: Path, lake: Lake, tmp_path: Path) -> None:

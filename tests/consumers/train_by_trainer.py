@@ -1,7 +1,7 @@
 """Trains a tiny CLIPModel by transformers' Trainer, and writes down which rows every process gave it.
 
 Run by the consumers' Python, alone or by torchrun: LAKE OUT STEPS [CHECKPOINT]. Where FORGOTTEN is in the environment,
-what the data set asks of the Trainer is not said to it.
+what the data set asks of the Trainer is not said to it; ACCUMULATED is how many batches make an update.
 """
 
 import json
@@ -46,6 +46,7 @@ def main(lake: str, out: Path, steps: int, checkpoint: str | None = None) -> Non
         use_cpu=True,
         ddp_backend="gloo" if world.size > 1 else None,
         max_steps=steps,
+        gradient_accumulation_steps=int(os.environ.get("ACCUMULATED", "1")),
         save_steps=3,
         logging_steps=1,
         report_to=[],
