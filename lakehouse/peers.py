@@ -4,7 +4,7 @@ Every function is the identity where ``torch.distributed`` was not initialised: 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
@@ -95,11 +95,38 @@ def everyones(value: Any) -> list[Any]:
 
 
 def from_first(value: Any) -> Any:
-    """Return what the first process has: any value that can be pickled."""
-    values = [value]
-    if _is_together():
-        dist.broadcast_object_list(values, src=0)
-    return values[0]
+    """Return what the first process has: any value that can be pickled.
+
+    Tensors in dictionaries, lists and tuples are sent one by one as they are, and lie on the CPU: pickled, those of a
+    large model would be in memory twice more, on a GPU too.
+    """
+    if not _is_together():
+        return value
+    outline = [_each_tensor(value, lambda tensor: torch.empty_like(tensor, device="meta"))]
+    dist.broadcast_object_list(outline, src=0)
+    return _each_tensor(value if rank() == 0 else outline[0], _sent)
+
+
+def _each_tensor(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return ``value`` with the tensors in it changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {name: _each_tensor(part, change) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)([_each_tensor(part, change) for part in value])
+    return value
+
+
+def _sent(tensor: Tensor) -> Tensor:
+    """Return the first process's tensor; elsewhere ``tensor`` has its shape and no memory."""
+    device = own_device()
+    own = torch.empty(tensor.shape, dtype=tensor.dtype, device=device) if tensor.is_meta else tensor.to(device)
+    own = own.contiguous()
+    if own.numel():
+        # As bytes: not every type of numbers is known to every way of sending.
+        dist.broadcast(own.reshape(-1).view(torch.uint8), src=0)
+    return own.cpu()
 
 
 class _Gather(torch.autograd.Function):

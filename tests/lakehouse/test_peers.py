@@ -1,5 +1,6 @@
 """What several processes learn together is what one would learn from all rows."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,34 @@ def first() -> list[int]:
 def test_all_know_what_the_first_knows(tmp_path: Path) -> None:
     assert run_together(first, 2, tmp_path) == [[0, 2], [0, 2]]
     assert first() == [0, 1]
+
+
+def state() -> dict[str, Any]:
+    """Return a state that only the first process has, and, of each process, the bytes of Python that sending took."""
+    own = None
+    if peers.rank() == 0:
+        weights = {"a": drawn(1024, 512, seed=0), "b": torch.tensor(3.0), "c": torch.tensor([True, False])}
+        own = {
+            "steps": 3,
+            "weights": weights,
+            "groups": [{"betas": (0.9, 0.98), "half": drawn(2, 3, seed=1).bfloat16().T}],
+        }
+    tracemalloc.start()
+    told = peers.from_first(own)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {"told": told, "most": most}
+
+
+def test_tensors_are_not_pickled_on_their_way_from_the_first(tmp_path: Path) -> None:
+    wanted = state()["told"]
+    for one in run_together(state, 2, tmp_path):
+        assert one["most"] < wanted["weights"]["a"].nbytes / 4
+        told = one["told"]
+        assert (told["steps"], told["groups"][0]["betas"]) == (3, (0.9, 0.98))
+        assert all(told["weights"][name].equal(value) for name, value in wanted["weights"].items())
+        assert told["groups"][0]["half"].equal(wanted["groups"][0]["half"])
+        assert told["groups"][0]["half"].dtype == torch.bfloat16
 
 
 def everyones() -> list[dict[str, int]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,12 @@ def train_release(root: str, release: Release, folder: Path, plan: Plan) -> dict
     model = begin(plan.start, tokenizer, tag_count=release.tag_count, seed=plan.recipe.seed).to(peers.own_device())
     steps = step_count(stream, plan.scale, plan.max_steps)
     done = state["training"]["tally"]["steps"] if "training" in state else 0
+    # Taken out as it is read: no process holds a second copy of the weights and of what Adam knows of them.
+    resume = partial(state.pop, "training") if "training" in state else None
     with speaking(folder, stream, begun=done) as told:
         told["after_step"] = _keeping(checkpoint, stream, before, state["tokenizer"])
         epochs = epochs_of(stream, steps, done)
-        tally = train(epochs, model, tokenizer, plan.recipe, steps=steps, resume=state.get("training"), **told)
+        tally = train(epochs, model, tokenizer, plan.recipe, steps=steps, resume=resume, **told)
     facts = facts_of(tally, stream.rows, counts_of_all(stream.counters, before))
     if peers.rank() == 0:
         # Not before: until its weights are replaced, an earlier training stays one that can be used.

@@ -64,7 +64,7 @@ def train(
     progress: Callable[[Pace], None] = partial(print_pace, job="train_clip"),  # noqa: B008 # keeps nothing
     progress_every: int = 50,
     after_step: Callable[[Callable[[], dict[str, Any]]], None] | None = None,
-    resume: Mapping[str, Any] | None = None,
+    resume: Callable[[], Mapping[str, Any]] | None = None,
 ) -> Tally:
     """Train ``model`` in place on every batch of ``epochs``; leave it in evaluation mode, with the weights to be kept.
 
@@ -77,16 +77,15 @@ def train(
         watch: returns further figures of a step, to be logged by these names
         progress: called every ``progress_every`` steps
         after_step: called after each step with a function that returns what ``resume`` takes
-        resume: state after any step; ``epochs`` must begin with what was left of its epoch
+        resume: returns the state after any step, and is called once: nobody need hold it while the training goes on;
+            ``epochs`` must begin with what was left of its epoch
 
     Raises:
         StreamError: the epochs hold no batch at all
     """
     trainer, tally = Trainer(model, tokenizer, recipe, steps), Tally()
     if resume is not None:
-        tally = Tally(**resume["tally"])
-        model.load_state_dict(resume["model"])
-        trainer.load_state_dict(resume["trainer"])
+        tally = _loaded(trainer, resume())
     before, began = replace(tally), time.monotonic()
 
     def state() -> dict[str, Any]:
@@ -113,6 +112,13 @@ def train(
         raise StreamError("cannot train: the stream gave no batch; expected at least one")
     trainer.finish()
     return tally
+
+
+def _loaded(trainer: Trainer, state: Mapping[str, Any]) -> Tally:
+    """Bring a trainer with its model to where ``state`` was taken; return what had been done."""
+    trainer.model.load_state_dict(state["model"])
+    trainer.load_state_dict(state["trainer"])
+    return Tally(**state["tally"])
 
 
 def _record(log: Scalars | None, figures: Mapping[str, float], step: int) -> None:

@@ -1,9 +1,11 @@
 """Training on a small made set: four colours with their names."""
 
 import json
+import weakref
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +107,29 @@ def test_a_run_that_stopped_after_any_step_goes_on_as_if_it_had_not(stop: int) -
         recipe,
         steps=60,
         progress=lambda pace: None,
-        resume=states[stop - 1],
+        resume=lambda: states[stop - 1],
     )
     assert (resumed.losses, resumed.steps, resumed.samples) == (whole.losses, whole.steps, whole.samples)
     assert all(a.equal(b) for a, b in zip(model.parameters(), undisturbed.parameters(), strict=True))
+
+
+def test_nobody_holds_what_a_training_went_on_from() -> None:
+    held, before, is_gone = dict[str, Any](), list[dict[str, Any]](), list[bool]()
+    options: Any = {"steps": 4, "progress": lambda pace: None}
+    recipe = replace(RECIPE, ema=0.9)
+    train(_epochs(range(1)), _model(), TOKENIZER, recipe, after_step=lambda state: before.append(state()), **options)
+    held["training"] = deepcopy(before[-1])
+    weights = [weakref.ref(held["training"]["model"][name]) for name in before[-1]["model"]]
+    train(
+        _epochs(range(1, 2)),
+        _model(),
+        TOKENIZER,
+        recipe,
+        resume=partial(held.pop, "training"),
+        after_step=lambda state: is_gone.append(not any(weight() is not None for weight in weights)),
+        **options,
+    )
+    assert is_gone == [True, True]
 
 
 def test_the_averaged_weights_are_what_a_training_leaves() -> None:
