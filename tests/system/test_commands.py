@@ -248,7 +248,10 @@ def test_training_names_what_it_was_asked_in_vain(flags: list[str], message: str
 
 def test_a_model_that_was_never_trained_is_not_evaluated(released: Path) -> None:
     said = call(evaluate_clip.JOB.main, "--lake", released, "--name", "never")
-    assert said.error == f"error: no finished training in '{released}/_models/never': run train_clip first"
+    assert (
+        said.error
+        == f"error: no finished training in '{released}/_models/never': run train_clip first, or name a --release"
+    )
 
 
 @pytest.mark.parametrize("main", [train_clip.JOB.main, evaluate_clip.JOB.main])

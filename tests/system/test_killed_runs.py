@@ -84,7 +84,9 @@ def lake(world: World, tmp_path: Path) -> Path:
 
 def assert_there_is_no_model(lake: Path) -> None:
     refused = call(evaluate_clip.JOB.main, "--lake", lake, "--name", "killed").error
-    assert refused == f"error: no finished training in '{lake}/_models/killed': run train_clip first"
+    assert (
+        refused == f"error: no finished training in '{lake}/_models/killed': run train_clip first, or name a --release"
+    )
 
 
 @pytest.mark.train
