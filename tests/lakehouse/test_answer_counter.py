@@ -28,7 +28,7 @@ def test_what_came_of_a_short_run_is_said_at_its_end(capsys: pytest.CaptureFixtu
         with AnswerCounter(governor.address) as counter:
             counter.add(2)
         assert soon(lambda: governor.answered == 2)
-    assert re.fullmatch(r"describe: 2 answers, \d+ answers/s, \$0\.00 of \$1\.50 so far\n", capsys.readouterr().err)
+    assert re.fullmatch(r"describe: 2 answers, [\d,]+ answers/s, \$0\.00 of \$1\.50 so far\n", capsys.readouterr().err)
 
 
 def test_who_counts_takes_no_share_of_the_window() -> None:
