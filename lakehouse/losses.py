@@ -9,10 +9,6 @@ with the place of their own ``first`` row among them; sums over the rows that ha
 ``rows``, the mean of their number over the processes. The mean of the processes' losses is then the loss of the whole.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -148,7 +144,7 @@ def short_tag_classification(logits: Tensor, tag_ids: Tensor, *, rows: Tensor | 
 
     Args:
         logits: (rows, tags), of a linear head on the image features
-        tag_ids: multi-hot (rows, tags), 1 at the positive tags of the row, as ``multi_hot`` makes it
+        tag_ids: multi-hot (rows, tags), 1 at the positive tags of the row (``lakehouse.stream.tag_tensors``)
         rows: rows with a tag, as a mean over the processes; None where the rows at hand are all there are
     """
     has_tags = tag_ids.sum(dim=-1) > 0
@@ -157,18 +153,6 @@ def short_tag_classification(logits: Tensor, tag_ids: Tensor, *, rows: Tensor | 
     wanted = tag_ids[has_tags].to(logits.dtype)
     losses = F.binary_cross_entropy_with_logits(logits[has_tags], wanted, reduction="none").sum(dim=-1)
     return _mean(losses, rows)
-
-
-def multi_hot(tag_ids: Sequence[npt.NDArray[np.int32]], tag_count: int) -> Tensor:
-    """Return float32 (rows, tag_count): 1 at the tags of the row; tags beyond the vocabulary are left out.
-
-    >>> multi_hot([np.array([0, 2, 9], np.int32), np.array([], np.int32)], 3).tolist()
-    [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
-    """
-    wanted = torch.zeros(len(tag_ids), tag_count)
-    for row, tags in zip(wanted, tag_ids, strict=True):
-        row[torch.from_numpy(tags[(tags >= 0) & (tags < tag_count)].astype(np.int64))] = 1
-    return wanted
 
 
 def _columns(texts: Tensor, negative: Tensor | None) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lakehouse import peers
-from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification, sigmoid
+from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification, sigmoid
+from lakehouse.stream.tag_tensors import multi_hot
 from tests.together import run_together
 
 pytestmark = pytest.mark.train

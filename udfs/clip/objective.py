@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lakehouse import peers
-from lakehouse.losses import contrastive, hard_negative_identification, multi_hot, short_tag_classification, sigmoid
+from lakehouse.losses import contrastive, hard_negative_identification, short_tag_classification, sigmoid
+from lakehouse.stream.tag_tensors import multi_hot
 from udfs.clip.recipe import Recipe
 
 
