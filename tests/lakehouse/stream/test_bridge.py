@@ -86,15 +86,6 @@ class Echo(WorkerBase):  # type: ignore[misc] # petastorm has no types
         self.publish_func(item)
 
 
-@pytest.fixture
-def eager_switches() -> Iterator[None]:
-    """Let threads take turns so often that the race shows: petastorm alone loses items in a fifth of such rounds."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
-
-
 @pytest.mark.usefixtures("eager_switches")
 def test_the_thread_pool_waits_for_what_is_still_on_its_way() -> None:
     for _ in range(60):

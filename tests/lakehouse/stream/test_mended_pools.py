@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,15 +45,6 @@ class Failer(WorkerBase):  # type: ignore[misc] # petastorm has no types
         for _ in range(5):
             self.publish_func(item)
         raise ValueError("too much")
-
-
-@pytest.fixture
-def eager_switches() -> Iterator[None]:
-    """Let threads take turns so often that races show."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def results_of(pool: Any) -> Iterator[int]:
