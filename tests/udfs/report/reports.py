@@ -60,12 +60,6 @@ FUNNEL = {
 
 def full(text: str) -> Report:
     """Return a report with something in every part, and ``text`` wherever a text comes from outside."""
-    texts = {"web_tags": [text], "short_positive": [text], "short_negative": [text], "alt_text": text}
-    published = {"sample_id": "a", "long_positive": text, "long_negative": f"not {text}", **texts}
-    published |= {"source_uid": text, "url": text, "licence": text, "model": text}
-    measured = {"width": 8, "height": 8, "aspect": 1.0, "words": 1, "language": text, "language_score": 0.9}
-    measured |= {"entropy": 1.0, "flat_share": 0.5, "repetition": 0.0}
-    rejected = {"stage": text, "detail": None, "source_uid": text, "kept_id": None, "distance": None}
     rows: dict[str, list[dict[str, Any]]] = {
         "funnel": [FUNNEL],
         "rejects": [{"stage": text, "reason": "too_small", "n": 3}, {"stage": text, "reason": text, "n": 1}],
@@ -94,20 +88,8 @@ def full(text: str) -> Report:
         "promotions": [{"model": text, "prompt": text, "why": text, "promoted_at": MADE_AT}],
         "runs": [_run(text, None), _run(text, text)],
         "answers": [_answers(text)],
-        "gallery": [published],
-        "rejected": [
-            {**rejected, **measured, "row_id": "b", "reason": "too_small"},
-            {
-                **rejected,
-                **measured,
-                "row_id": "c",
-                "reason": "perceptual_duplicate",
-                "kept_id": "a",
-                "detail": "a",
-                "distance": 2,
-            },
-            {**rejected, **measured, "row_id": "none", "reason": "missing_image", "detail": text},
-        ],
+        "gallery": [_published(text)],
+        "rejected": _rejected(text),
     }
     example = {"query": text, "sample_id": "a", "found": ["b", "a"]}
     facts = {
@@ -123,6 +105,24 @@ def full(text: str) -> Report:
         Training(f"{text} 2", facts | settings_of(mix="")),
     ]
     return report_of(rows, texts=dict.fromkeys("abc", text), trainings=trainings)
+
+
+def _published(text: str) -> dict[str, Any]:
+    texts = {"web_tags": [text], "short_positive": [text], "short_negative": [text], "alt_text": text}
+    about = {"source_uid": text, "url": text, "licence": text, "model": text}
+    return {"sample_id": "a", "long_positive": text, "long_negative": f"not {text}", **texts, **about}
+
+
+def _rejected(text: str) -> list[dict[str, Any]]:
+    measured = {"width": 8, "height": 8, "aspect": 1.0, "words": 1, "language": text, "language_score": 0.9}
+    measured |= {"entropy": 1.0, "flat_share": 0.5, "repetition": 0.0}
+    plain = {"stage": text, "detail": None, "source_uid": text, "kept_id": None, "distance": None, **measured}
+    double = {"reason": "perceptual_duplicate", "kept_id": "a", "detail": "a", "distance": 2}
+    return [
+        {**plain, "row_id": "b", "reason": "too_small"},
+        {**plain, "row_id": "c", **double},
+        {**plain, "row_id": "none", "reason": "missing_image", "detail": text},
+    ]
 
 
 def settings_of(**changes: Any) -> dict[str, Any]:
