@@ -21,6 +21,7 @@ from lakehouse.export.folder import Folder
 from lakehouse.lake_mark import MARK, mark_text
 from lakehouse.stream import CaptionStream
 from tests.lakehouse.stream.lakes import Lake, flip_a_byte, jpeg, sample_id, training_rows, write_lake, write_release
+from tests.system.said import python
 
 ROOT = Path(__file__).parents[2]
 Made = Callable[..., Lake]
@@ -269,13 +270,6 @@ def test_rows_without_image_or_text_are_left_out(make: Made, tmp_path: Path) -> 
 def test_the_job_needs_no_java(make: Made, tmp_path: Path) -> None:
     lake = make()
     nothing = str(tmp_path / "no java")
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.export_release", "--lake", str(lake.path), "--out", str(tmp_path / "out")],
-        cwd=ROOT,
-        env={**os.environ, "JAVA_HOME": nothing, "PATH": nothing},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "export_release: 1 files, 270 samples, 0 left out\n"), done.stderr
+    flags = ("--lake", lake.path, "--out", tmp_path / "out")
+    said = python("-m", "jobs.export_release", *flags, JAVA_HOME=nothing, PATH=nothing)
+    assert (said.code, said.out) == (0, "export_release: 1 files, 270 samples, 0 left out\n"), said.err
