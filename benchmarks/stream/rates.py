@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -29,10 +30,13 @@ def measure(folder: Path) -> dict[str, Any]:
     medians = {
         name: {figure: median(run[figure] for run in runs) for figure in runs[0]} for name, runs in found.items()
     }
-    rate = {name: figures["samples_per_second"] for name, figures in medians.items()}
 
     def ratios(one: str, other: str) -> dict[int, float]:
-        return {threads: round(rate[f"{one}_{threads}"] / rate[f"{other}_{threads}"], 3) for threads in THREADS}
+        """Return by threads the median ratio of what ran one after the other: the machine's speed wanders."""
+        return {
+            threads: round(median(_ratios(found[f"{one}_{threads}"], found[f"{other}_{threads}"])), 3)
+            for threads in THREADS
+        }
 
     return {
         "rows": ROWS,
@@ -42,6 +46,10 @@ def measure(folder: Path) -> dict[str, Any]:
         "medians": medians,
         "samples_per_second": {name: [run["samples_per_second"] for run in runs] for name, runs in found.items()},
     }
+
+
+def _ratios(ones: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, float]]) -> list[float]:
+    return [one["samples_per_second"] / other["samples_per_second"] for one, other in zip(ones, others, strict=True)]
 
 
 def _run(lake: Path, kind: str, threads: int) -> dict[str, float]:
