@@ -22,11 +22,12 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from lakehouse.clip_colours import CLIP_MEAN, CLIP_STD
 from lakehouse.errors import MissingPart, StreamError
 from lakehouse.outcome import not_installed
 from lakehouse.stream.batch import Batch
 from lakehouse.stream.caption_stream import CaptionStream
-from lakehouse.stream.pixels import CLIP_MEAN, CLIP_STD, Scaling
+from lakehouse.stream.pixels import Scaling
 from lakehouse.stream.places import batches
 
 try:

@@ -6,11 +6,6 @@ from typing import Self
 
 import torch
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-"""Mean of red, green and blue, from 0 to 1, of the images that OpenAI's CLIP was trained on."""
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-"""Their standard deviations."""
-
 
 @dataclass(frozen=True, eq=False)
 class Scaling:

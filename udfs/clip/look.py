@@ -6,13 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lakehouse.clip_colours import CLIP_MEAN, CLIP_STD, Colour
 from lakehouse.errors import BadInput
-
-Colour = tuple[float, float, float]
-
-MEAN: Final[Colour] = (0.48145466, 0.4578275, 0.40821073)
-STD: Final[Colour] = (0.26862954, 0.26130258, 0.27577711)
-"""Mean and spread of R, G, B in [0, 1] that CLIP's images are scaled by."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +18,8 @@ class Look:
     """
 
     side: int
-    mean: Colour = MEAN
-    std: Colour = STD
+    mean: Colour = CLIP_MEAN
+    std: Colour = CLIP_STD
     is_cropped: bool = True
 
 

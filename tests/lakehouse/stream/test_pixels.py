@@ -2,7 +2,8 @@
 
 import torch
 
-from lakehouse.stream.pixels import CLIP_MEAN, CLIP_STD, Scaling
+from lakehouse.clip_colours import CLIP_MEAN, CLIP_STD
+from lakehouse.stream.pixels import Scaling
 
 
 def test_scaling_is_normalising() -> None:
