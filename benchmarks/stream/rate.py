@@ -1,15 +1,17 @@
-"""How fast one thing gives images on this machine: prints a line of JSON.
+"""How fast images come on this machine, decoded alone and through the stream: prints a line of JSON.
 
-    python -m benchmarks.stream.rate LAKE decode --threads 2
+    python -m benchmarks.stream.rate LAKE --threads 2 --passes 4
 
 ``decode`` decodes images that lie in memory, and does nothing else: no stream can be faster. ``wide`` streams images
 with the release's mix of texts, negatives and tags; ``narrow`` with the alt-text alone. ``read`` is all that ``wide``
 does before it decodes: what ``wide`` costs above both together is the making of batches.
+
+The kinds take turns in one process: from one process to the next, and within a minute, the speed of a shared machine
+changes by more than what is to be measured.
 """
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections import deque
@@ -32,7 +34,6 @@ from lakehouse.stream.decode import decode_view
 BATCH: Final = 256
 SIDE: Final = 224
 _ROWS_A_JOB: Final = 16
-_EPOCHS: Final = 2
 
 Pass = Callable[[], Iterator[int]]
 """Goes once through the lake; gives the number of rows of each batch."""
@@ -99,30 +100,33 @@ KINDS: Final[Mapping[str, Callable[[str, int], Pass]]] = {
 }
 
 
-def main(argv: Sequence[str]) -> int:
-    """Measure a few passes after one that touches all memory for the first time."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("lake")
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--threads", type=int, required=True)
-    args = parser.parse_args(argv)
-    cv2.setNumThreads(0)
-    began = time.monotonic()
-    once = KINDS[args.kind](args.lake, args.threads)
-    batches = once()
+def measured(once: Pass) -> dict[str, float]:
+    """Measure a pass from its first batch to its last: beginning costs an epoch the same however long it is."""
+    batches, began = once(), time.monotonic()
     next(batches)
-    first = time.monotonic()
-    deque(batches, maxlen=0)
-    warm, cpu = time.monotonic(), time.process_time()
-    rows = sum(sum(once()) for _ in range(_EPOCHS))
-    seconds = time.monotonic() - warm
-    told = {
+    first, cpu = time.monotonic(), time.process_time()
+    rows = sum(batches)
+    seconds = time.monotonic() - first
+    return {
         "samples_per_second": round(rows / seconds, 1),
         "cpu_ms_per_sample": round(1000 * (time.process_time() - cpu) / rows, 4),
         "seconds_to_first_batch": round(first - began, 3),
-        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
     }
-    print(json.dumps(told))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure each kind in turn, several times, after a pass that touches all memory for the first time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lake")
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--passes", type=int, required=True)
+    args = parser.parse_args(argv)
+    cv2.setNumThreads(0)
+    kinds = {name: kind(args.lake, args.threads) for name, kind in KINDS.items()}
+    for once in kinds.values():
+        deque(once(), maxlen=0)
+    passes = [{name: measured(once) for name, once in kinds.items()} for _ in range(args.passes)]
+    print(json.dumps(passes))
     return 0
 
 

@@ -3,57 +3,60 @@
 import json
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 from benchmarks.stream.lakes import make_lake
-from benchmarks.stream.rate import KINDS
 
 ROWS: Final = 10_240
 SIDE: Final = 256
-ROUNDS: Final = 5
+PROCESSES: Final = 3
+PASSES: Final = 5
 THREADS: Final = (1, 2)
+
+Turn = Mapping[str, Mapping[str, float]]
+"""Figures of each kind, measured one after the other."""
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Return the medians of interleaved rounds, each in a process of its own."""
+    """Return medians by number of threads; ratios are those of neighbours in time."""
     lake = folder / "lake"
     make_lake(lake, rows=ROWS, side=SIDE)
-    found: defaultdict[str, list[dict[str, float]]] = defaultdict(list)
-    for _ in range(ROUNDS):
+    turns: dict[int, list[Turn]] = {threads: [] for threads in THREADS}
+    for _ in range(PROCESSES):
         for threads in THREADS:
-            for kind in KINDS:
-                found[f"{kind}_{threads}"].append(_run(lake, kind, threads))
-    medians = {
-        name: {figure: median(run[figure] for run in runs) for figure in runs[0]} for name, runs in found.items()
-    }
-
-    def ratios(one: str, other: str) -> dict[int, float]:
-        """Return by threads the median ratio of what ran one after the other: the machine's speed wanders."""
-        return {
-            threads: round(median(_ratios(found[f"{one}_{threads}"], found[f"{other}_{threads}"])), 3)
-            for threads in THREADS
-        }
-
+            turns[threads] += _run(lake, threads)
     return {
         "rows": ROWS,
-        "rounds": ROUNDS,
-        "share_of_decode_limit": ratios("wide", "decode"),
-        "wide_to_narrow": ratios("wide", "narrow"),
-        "medians": medians,
-        "samples_per_second": {name: [run["samples_per_second"] for run in runs] for name, runs in found.items()},
+        "processes": PROCESSES,
+        "passes": PASSES,
+        "share_of_decode_limit": {threads: _ratio(turns[threads], "wide", "decode") for threads in THREADS},
+        "wide_to_narrow": {threads: _ratio(turns[threads], "wide", "narrow") for threads in THREADS},
+        "medians": {threads: _medians(turns[threads]) for threads in THREADS},
+        "samples_per_second": {
+            threads: {kind: [turn[kind]["samples_per_second"] for turn in turns[threads]] for kind in turns[threads][0]}
+            for threads in THREADS
+        },
     }
 
 
-def _ratios(ones: Sequence[Mapping[str, float]], others: Sequence[Mapping[str, float]]) -> list[float]:
-    return [one["samples_per_second"] / other["samples_per_second"] for one, other in zip(ones, others, strict=True)]
+def _ratio(turns: Sequence[Turn], one: str, other: str) -> float:
+    rates = [(turn[one]["samples_per_second"], turn[other]["samples_per_second"]) for turn in turns]
+    return round(median(rate / of for rate, of in rates), 3)
 
 
-def _run(lake: Path, kind: str, threads: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.stream.rate", str(lake), kind, "--threads", str(threads)]
+def _medians(turns: Sequence[Turn]) -> dict[str, dict[str, float]]:
+    return {
+        kind: {figure: round(median(turn[kind][figure] for turn in turns), 4) for figure in figures}
+        for kind, figures in turns[0].items()
+    }
+
+
+def _run(lake: Path, threads: int) -> list[Turn]:
+    command = [sys.executable, "-m", "benchmarks.stream.rate", str(lake)]
+    command += ["--threads", str(threads), "--passes", str(PASSES)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
+    turns: list[Turn] = json.loads(done.stdout)
+    return turns
