@@ -55,15 +55,16 @@ class Work:
 
     def read(self, segment: Segment) -> Chunk:
         """Return the segment's rows, or a chunk that says which damage is in the way."""
-        group = self.plan.groups[segment.group]
+        group, is_whole = self.plan.groups[segment.group], self.plan.is_whole(segment.group)
         try:
-            table = self._table(group, [*self.recipe.columns, *self.plan.predicate.columns])
+            table = self._table(group, [*self.recipe.columns, *(() if is_whole else self.plan.predicate.columns)])
         except (OSError, pa.ArrowException) as error:
             if not is_corruption(error):
                 raise
             fault = Fault(CORRUPT_ROW_GROUP, str(error), group.file, group.row_group, self._sample_ids(group))
             return Chunk(segment, group.file, group.row_group, fault)
-        rows = self.plan.keep(group, table).nonzero()[0][self.order.rows_of(segment)]
+        places = self.order.rows_of(segment)
+        rows = places if is_whole else self.plan.keep(group, table).nonzero()[0][places]
         return make_chunk(table, rows, segment, self.recipe, file=group.file, row_group=group.row_group)
 
     def _table(self, group: Group, columns: Sequence[str]) -> pa.Table:

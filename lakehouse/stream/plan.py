@@ -50,6 +50,10 @@ class Plan:
         """The readable files, in order."""
         return tuple(dict.fromkeys(group.file for group in self.groups))
 
+    def is_whole(self, index: int) -> bool:
+        """Return whether all rows of the group at ``index`` are selected, so that none need be looked at again."""
+        return int(self.rows[index]) == self.groups[index].length
+
     def keep(self, group: Group, table: pa.Table) -> Mask:
         """Return which rows of the group, read as ``table``, are selected: not deleted and meeting the predicate."""
         return self.predicate.holds(table) & self.snapshot.left_of(group.file, group.offset, group.length)
