@@ -111,6 +111,8 @@ class ParquetDataset:
         self.paths = path_or_paths
         self.fs = _with_listing(filesystem)
         self._filters = filters
+        if isinstance(path_or_paths, str) and not self.fs.exists(path_or_paths):
+            raise FileNotFoundError(f"no such file or folder: {path_or_paths!r}")
         if not self.pieces:
             raise OSError(f"no Parquet files in {path_or_paths!r}")
 

@@ -4,16 +4,22 @@ Only modules of petastorm see these: ``lakehouse.stream.bridge`` answers their i
 the real one with a few names more.
 """
 
+import inspect
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from packaging.version import Version
 
 from lakehouse.stream.parquet_pieces import ParquetDataset, ParquetDatasetPiece
+
+_ONLY_OLD_HDFS: Final = frozenset({"chmod", "chown", "df", "get_capacity", "get_space_used"})
+"""What pyarrow's old HDFS client had and fsspec's has not."""
 
 
 class Extended(ModuleType):
@@ -53,11 +59,25 @@ def _connect_to_hdfs(host: str = "default", port: int = 0, user: str | None = No
     return fsspec.filesystem("hdfs", host=host, port=port, user=user)
 
 
+def _hdfs_class() -> type:
+    """Return a class that has a method for all that is asked of HDFS: petastorm's client hands each to a name node."""
+
+    def asked(name: str) -> Callable[..., Any]:
+        def method(self: Any, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError(f"{name} of {self!r}: only a connection to a name node has it")
+
+        method.__name__ = name
+        return method
+
+    names = {name for name, _ in inspect.getmembers(AbstractFileSystem, inspect.isfunction) if name[0] != "_"}
+    return type("HadoopFileSystem", (), {name: asked(name) for name in names | _ONLY_OLD_HDFS})
+
+
 def _in_1d(values: Any, wanted: Any) -> Any:
     return np.isin(np.ravel(values), wanted)
 
 
-_HDFS = _module("pyarrow.hdfs", HadoopFileSystem=type("HadoopFileSystem", (), {}), connect=_connect_to_hdfs)
+_HDFS = _module("pyarrow.hdfs", HadoopFileSystem=_hdfs_class(), connect=_connect_to_hdfs)
 _VERSIONS = _module("distutils.version", LooseVersion=Version)
 _PARQUET = Extended(pq, ParquetDataset=ParquetDataset, ParquetDatasetPiece=ParquetDatasetPiece)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import ParseResult
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from lakehouse.errors import MissingPart, StreamError
 from lakehouse.stream import bridge
 
 from petastorm import make_batch_reader, make_reader  # isort: skip # the bridge first
+from petastorm.hdfs.namenode import HAHdfsClient, HdfsConnector  # isort: skip
 from petastorm.predicates import in_lambda  # isort: skip
 from petastorm.workers_pool import EmptyResultError  # isort: skip
 from petastorm.workers_pool.thread_pool import ThreadPool  # isort: skip
@@ -119,6 +121,41 @@ def test_columns_in_folder_names_are_read(tmp_path: Path) -> None:
         pq.write_table(pa.table({"id": [year * 10, year * 10 + 1]}), tmp_path / f"year={year}" / "a.parquet")
     with make_batch_reader(tmp_path.as_uri(), filters=[("year", "=", 2024)]) as reader:
         assert [(batch.year.tolist(), batch.id.tolist()) for batch in reader] == [([2024, 2024], [20240, 20241])]
+
+
+@pytest.mark.parametrize("make", [make_batch_reader, make_reader])
+def test_a_folder_that_is_not_there_is_said_to_be_missing(folder: Path, make: object) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no such file or folder: '.*/nowhere'"):
+        make((folder / "nowhere").as_uri())  # type: ignore[operator]
+
+
+class NameNode:
+    """Answers for some time, and then another name node has to."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def exists(self, path: str) -> str:
+        if self.number == 0:
+            raise OSError("this name node is on standby")
+        return f"{path} by {self.number}"
+
+    def get_capacity(self) -> int:
+        return self.number
+
+
+class Connector(HdfsConnector):  # type: ignore[misc] # petastorm has no types
+    """Connects to name nodes in this process."""
+
+    @classmethod
+    def hdfs_connect_namenode(cls, url: ParseResult, driver: str = "", user: str | None = None) -> NameNode:
+        return NameNode(int(str(url.hostname)))
+
+
+def test_hdfs_is_asked_of_the_next_name_node_where_one_is_on_standby() -> None:
+    client = HAHdfsClient(Connector, ["0", "1"])
+    assert client.exists("/pets") == "/pets by 1"
+    assert client.get_capacity() == 1
 
 
 def test_pyarrow_is_left_as_it_was() -> None:
