@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from lakehouse.errors import StreamError
 from lakehouse.stream.augment import Crop, CropName, crop_of
 from lakehouse.stream.batch import Batch, PixelPool, TagForm
-from lakehouse.stream.checks import check_form, check_positive, check_rows, is_cuda, need_parts, text_columns
+from lakehouse.stream.checks import (
+    check_form,
+    check_kinds,
+    check_positive,
+    check_rows,
+    check_state,
+    is_cuda,
+    need_parts,
+    text_columns,
+)
 from lakehouse.stream.chunk import Recipe
 from lakehouse.stream.counters import Counters
 from lakehouse.stream.crew import Crew, processors
@@ -63,7 +72,8 @@ class CaptionStream:
         device: move images and the tensor of tags there, one batch ahead; to a GPU of CUDA from pinned memory, beside
             the computation. None leaves them where they are
         shuffle: False gives the table's own order, for evaluation on one process
-        drop_last: leave out the last batch if it is not full; otherwise it is shorter, and equal on all processes
+        drop_last: leave out the last batch if it is not full; otherwise it is shorter, and equal on all processes, so
+            that fewer rows than there are processes may still be left over
         lanes: see ``lakehouse.stream.order``; None takes what suits the table. Part of the order
         max_skipped: rows a process may skip in an epoch because they cannot be read, before it raises
         patience_s: seconds to wait for a read before it counts as dead
@@ -81,8 +91,8 @@ class CaptionStream:
         release: str,
         batch_size: int,
         image_size: int,
-        mix: Mix | None = None,
-        negatives: Mix | None = None,
+        mix: Mapping[str, float] | None = None,
+        negatives: Mapping[str, float] | None = None,
         split: str = "train",
         seed: int | None = None,
         world: World = World(),  # noqa: B008 # frozen
@@ -102,9 +112,10 @@ class CaptionStream:
         need_parts()
         check_positive(batch_size=batch_size, image_size=image_size, threads=threads, lanes=lanes)
         check_form(tags)
+        check_kinds(world=world, long_texts=long_texts)
         self.release = read_release(os.fspath(lake), release, storage_options)
-        self.mix = self.release.mix if mix is None else mix
-        self.negatives = self.release.negatives if negatives is None else negatives
+        self.mix = self.release.mix if mix is None else Mix.of(mix)
+        self.negatives = self.release.negatives if negatives is None else Mix.of(negatives)
         self.seed = self.release.seed if seed is None else seed
         self.split = split
         self.world = world
@@ -168,12 +179,13 @@ class CaptionStream:
         return {**self._identity(), "epoch": self._epoch, "position": self._position}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where ``state`` was taken. Raise if it is of another release, seed or order."""
-        for key, value in self._identity().items():
-            if state.get(key) != value:
-                raise StreamError(f"cannot resume: the state has {key}={state.get(key)!r}, this stream {value!r}")
-        self.set_epoch(int(state["epoch"]))
-        self._position = int(state["position"])
+        """Go to where ``state`` was taken. Raise if it is of another release, split, seed or order.
+
+        Size of the world, batch size, mix, crop and image size may be others.
+        """
+        check_state(state, self._identity())
+        self.set_epoch(state["epoch"])
+        self._position = state["position"]
 
     def __iter__(self) -> Iterator[Batch]:
         self._turn += 1
@@ -285,8 +297,8 @@ class CaptionStream:
             "split": self.split,
             "rows": self.rows,
             "seed": self.seed,
-            "lanes": self.lanes,
             "shuffle": self._is_shuffled,
+            "lanes": self.lanes,
         }
 
     def _check_mixes(self) -> None:
@@ -296,6 +308,10 @@ class CaptionStream:
         self.negatives.check(self.text_columns)
 
     def _check_length(self) -> None:
+        if not self.rows:
+            raise StreamError(
+                f"release {self.release.release!r} has no rows of split {self.split!r}: expected 'train' or 'held_out'"
+            )
         if not len(self):
             raise StreamError(
                 f"release {self.release.release!r} has {self.rows} rows of split {self.split!r}: fewer than one batch "

@@ -1,14 +1,19 @@
 """Refuses what a stream cannot give, with what would be right."""
 
-from typing import TYPE_CHECKING, get_args
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, get_args
 
 from lakehouse.errors import MissingPart, StreamError
 from lakehouse.outcome import not_installed
 from lakehouse.stream.batch import TagForm
 from lakehouse.stream.choice import is_text
 from lakehouse.stream.delta import Snapshot
+from lakehouse.stream.long_texts import LongTexts
 from lakehouse.stream.plan import Plan
 from lakehouse.stream.releases import Release
+from lakehouse.stream.world import World
 
 if TYPE_CHECKING:
     import torch
@@ -34,10 +39,31 @@ def check_rows(plan: Plan, release: Release, split: str) -> None:
 
 
 def check_positive(**numbers: int | None) -> None:
-    """Raise if one of the numbers is given and not from 1."""
+    """Raise if one of the numbers is given and no whole number from 1."""
     for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise StreamError(f"bad {name}={number}: expected a whole number from 1")
+        if number is not None and (not isinstance(number, Integral) or number < 1):
+            raise StreamError(f"bad {name}={number!r}: expected a whole number from 1")
+
+
+def check_kinds(*, world: World, long_texts: LongTexts) -> None:
+    """Raise where something else is given in place of an object of the stream's own."""
+    if not isinstance(world, World):
+        raise StreamError(f"bad world={world!r}: expected World(rank, size) or World.detect()")
+    if not hasattr(long_texts, "part"):
+        raise StreamError(f"bad long_texts={long_texts!r}: expected a policy of lakehouse.stream.long_texts")
+
+
+def check_state(state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Raise if ``state`` was not taken from a stream of this ``identity``, or is no place in its epochs."""
+    if not isinstance(state, Mapping):
+        raise StreamError(f"cannot resume: {state!r} is not what state_dict() gives")
+    for key, value in identity.items():
+        if state.get(key) != value:
+            raise StreamError(f"cannot resume: the state has {key}={state.get(key)!r}, this stream {value!r}")
+    for key, most in (("epoch", math.inf), ("position", identity["rows"])):
+        place = state.get(key)
+        if not isinstance(place, int) or not 0 <= place <= most:
+            raise StreamError(f"cannot resume: the state has {key}={place!r}, which is no place in the stream")
 
 
 def check_form(tags: str) -> None:

@@ -1,9 +1,11 @@
 """Threads that cannot make anyone wait for ever."""
 
+import atexit
 import os
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -15,6 +17,8 @@ T = TypeVar("T")
 
 _LOOK_S = 0.5
 _JOIN_S = 5.0
+
+Jobs = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 def processors() -> int:
@@ -31,11 +35,8 @@ class Crew:
     def __init__(self, size: int, *, name: str, patience_s: float) -> None:
         self.name = name
         self.patience_s = patience_s
-        self._jobs: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=_work, args=(self._jobs,), name=f"{name}-{number}", daemon=True)
-            for number in range(size)
-        ]
+        self._jobs: Jobs = queue.SimpleQueue()
+        self._threads = [_Worker(self._jobs, f"{name}-{number}") for number in range(size)]
         for thread in self._threads:
             thread.start()
 
@@ -81,11 +82,35 @@ class Crew:
         return True
 
 
-def _work(jobs: "queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]") -> None:
-    while (job := jobs.get()) is not None:
-        _settle(*job)
-        # A thread that waits holds nothing: its last job would keep a batch's memory from being used again.
-        del job
+class _Worker(threading.Thread):
+    """Does jobs until it is told to end, or Python ends."""
+
+    def __init__(self, jobs: Jobs, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.jobs = jobs
+        _workers.add(self)
+
+    def run(self) -> None:
+        while (job := self.jobs.get()) is not None and not _python_ends.is_set():
+            _settle(*job)
+            # A thread that waits holds nothing: its last job would keep a batch's memory from being used again.
+            del job
+
+
+_workers: "weakref.WeakSet[_Worker]" = weakref.WeakSet()
+_python_ends = threading.Event()
+
+
+@atexit.register
+def _end_all() -> None:
+    """End the threads before Python ends: one that it kills inside Arrow takes the process with it by SIGABRT."""
+    _python_ends.set()
+    workers = [worker for worker in _workers if worker.is_alive()]
+    for worker in workers:
+        worker.jobs.put(None)
+    until = time.monotonic() + _JOIN_S
+    for worker in workers:
+        worker.join(max(0.0, until - time.monotonic()))
 
 
 def _settle(future: Future[Any], call: Callable[[], Any]) -> None:

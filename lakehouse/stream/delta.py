@@ -1,5 +1,6 @@
 """A pinned version of a Delta table as files and rows that are left, read without a JVM."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -16,6 +17,8 @@ from lakehouse.errors import StreamError
 from lakehouse.stream.stores import open_store
 
 Mask = npt.NDArray[np.bool_]
+
+_LONGEST_MESSAGE = 400
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,9 @@ def open_snapshot(table: str, version: int | None, storage_options: Mapping[str,
         added = pa.table(delta.get_add_actions())
     except TableNotFoundError:
         raise StreamError(f"no Delta table at {table!r}") from None
-    except DeltaError as error:
-        raise StreamError(f"cannot open version {version} of {table!r}: {error}") from error
+    except (DeltaError, OSError) as error:
+        what = "the newest version" if version is None else f"version {version}"
+        raise StreamError(f"cannot open {what} of {table!r}: {_first_line(error)}") from error
     filesystem, root = open_store(delta.table_uri, storage_options)
     # The log's own names: deltalake's file_uris() decodes them on a disk, and in a bucket does not.
     paths = [_path(root, name) for name in added.column("path").to_pylist()]
@@ -91,6 +95,12 @@ def open_snapshot(table: str, version: int | None, storage_options: Mapping[str,
         schema=pa.schema(delta.schema().to_arrow()),
         records=dict(_records(paths, added)),
     )
+
+
+def _first_line(error: Exception) -> str:
+    """Return what deltalake says without the colours and the calls that it adds."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    return lines[0].strip()[:_LONGEST_MESSAGE] if lines else type(error).__name__
 
 
 def _masks(deleted: pa.Table, root: str, uri: str, files: Set[str]) -> Iterator[tuple[str, Mask]]:

@@ -41,6 +41,13 @@ class Mix(Mapping[str, float]):
             raise StreamError(f"bad mix {text!r}: expected a JSON object of column to weight")
         return cls(weights)
 
+    @classmethod
+    def of(cls, given: Mapping[str, float]) -> Self:
+        """Return a mapping of column to weight as a mix; raise where it is something else."""
+        if not isinstance(given, Mapping):
+            raise StreamError(f"bad mix {given!r}: expected Mix(alt_text=1, ...) or a dict of column to weight")
+        return given if isinstance(given, cls) else cls(given)
+
     def check(self, columns: Sequence[str]) -> None:
         """Raise if the mix names a column that is not among the text columns ``columns``."""
         unknown = [column for column in self if column not in columns]

@@ -1,6 +1,8 @@
 """What a stream promises: every row once, the same order for the same seed, and a place to go on from."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,32 @@ def test_a_state_of_another_order_is_refused(lake: Lake, other: dict[str, Any]) 
         stream_of(lake, **other).load_state_dict(stream_of(lake).state_dict())
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"position": -5}, {"position": 10**9}, {"position": "a"}, {"position": None}, {"epoch": -1}, {"epoch": None}],
+)
+def test_a_state_that_is_no_place_in_the_stream_is_refused(lake: Lake, wrong: dict[str, Any]) -> None:
+    stream = stream_of(lake)
+    with pytest.raises(StreamError, match=r"cannot resume: the state has .*, which is no place in the stream"):
+        stream.load_state_dict({**stream.state_dict(), **wrong})
+
+
+def test_what_is_no_state_is_refused(lake: Lake) -> None:
+    with pytest.raises(StreamError, match=r"cannot resume: 'x' is not what state_dict\(\) gives"):
+        stream_of(lake).load_state_dict("x")  # type: ignore[arg-type]
+
+
+def test_python_ends_as_it_should_where_an_epoch_was_left(lake: Lake) -> None:
+    code = (
+        "import sys; from lakehouse.stream import CaptionStream\n"
+        "batches = iter(CaptionStream(sys.argv[1], release='demo', batch_size=16, image_size=32))\n"
+        "next(batches)"
+    )
+    for _ in range(3):  # without an orderly end, a half of such processes is aborted
+        done = subprocess.run([sys.executable, "-c", code, str(lake.path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 # bad calls
 
 
@@ -188,9 +216,13 @@ def test_a_mix_may_name_the_texts_of_gold_training_alone() -> None:
         ({"mix": Mix(caption=1)}, "unknown text column 'caption' .* one of alt_text, web_tags, long_positive"),
         ({"negatives": Mix(sample_id=1)}, "unknown text column 'sample_id'"),
         ({"mix": Mix()}, "the mix is empty"),
-        ({"split": "test"}, "0 rows of split 'test': fewer than one batch of 16 on 1 processes"),
+        ({"mix": "alt_text=1"}, r"bad mix 'alt_text=1': expected Mix\(alt_text=1, ...\) or a dict"),
+        ({"world": (0, 2)}, r"bad world=\(0, 2\): expected World"),
+        ({"long_texts": "span:3"}, "bad long_texts='span:3': expected a policy"),
+        ({"split": "test"}, "no rows of split 'test': expected 'train' or 'held_out'"),
         ({"batch_size": 300}, "270 rows of split 'train': fewer than one batch of 300"),
         ({"batch_size": 0}, "bad batch_size=0"),
+        ({"batch_size": 1.5}, "bad batch_size=1.5: expected a whole number from 1"),
         ({"tags": "hot"}, "unknown form of tags 'hot': expected one of 'lists', 'padded', 'multi_hot'"),
         ({"crop": "centre"}, "unknown crop 'centre': expected one of 'random', 'center', 'random_resized'"),
     ],
