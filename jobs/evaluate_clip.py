@@ -101,6 +101,7 @@ def run(root: str, run_id: str, config: Config) -> Counts:
         default = _default(subject, config, keeps=subject.release == trained_on)
         found, is_new = _measured(root, default, about)
         counts.update({"pairs": found[0].n, "metrics": len(found)} if is_new else {})
+        print("\n".join(lines_of(default.dataset, found)))
     for suite in asked:
         found, is_new = _measured(root, suite, about)
         counts.update({"suites": 1, "metrics": len(found)} if is_new else {})

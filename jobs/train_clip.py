@@ -24,6 +24,8 @@ from udfs.clip.presets import Scale, check_share, scale_of
 from udfs.clip.recipe import Recipe
 from udfs.clip.start import find_start
 
+_TRAININGS_OWN = frozenset({"training.json", "checkpoint.pt", "tensorboard"})
+"""One of these lies in the folder of every training, whatever moment it was cut off at."""
 _BELOW_ONE = Range(lambda number: 0 <= number < 1, "0 or more, and less than 1")
 
 
@@ -133,6 +135,7 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     release = read_release(root, newest_release(root, config.release))
     folder, plan = model_folder(root, config.name, config.out), plan_of(config, release)
     _check_place(folder, plan)
+    _check_batch(plan, release)
     if _is_there(folder, plan, release):
         return {}
     if config.spark:
@@ -244,8 +247,19 @@ def model_folder(root: str, name: str, out: str = "") -> Path:
     return Path(root) / "_models" / name
 
 
+def _check_batch(plan: Plan, release: Release) -> None:
+    """Say so where the release has fewer rows than a batch should."""
+    if release.train_rows < plan.scale.batch_size and World.detect().rank == 0:
+        print(f"note: batches of {release.train_rows:,} rows, as the release has no more", file=sys.stderr)
+
+
 def _check_place(folder: Path, plan: Plan) -> None:
-    """Raise BadInput where the model that is trained on would be written over."""
+    """Raise BadInput where the model that is trained on, or somebody's files, would be written over."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{str(folder)!r} is no folder: name one with --out")
+    there = {file.name for file in folder.iterdir()} if folder.exists() else set()
+    if there and not there & _TRAININGS_OWN:
+        raise BadInput(f"{str(folder)!r} holds {min(there)!r} and no training: name an empty folder with --out")
     own = plan.start.folder
     if own is not None and own.path.resolve() == folder.resolve():
         raise BadInput(f"{str(folder)!r} is the folder of --model too: name another with --name or --out")

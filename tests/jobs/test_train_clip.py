@@ -143,6 +143,12 @@ def test_a_training_that_breaks_off_leaves_the_finished_one(root: Path, trained:
         assert (broken / "_models" / "test" / name).read_bytes() == (trained / name).read_bytes()
 
 
+def test_somebodys_files_are_not_written_over(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BadInput, match=r"holds 'config.json' and no training: name an empty folder with --out"):
+        train_clip.JOB.run(config(root, out=str(tmp_path)))
+
+
 @pytest.mark.parametrize("change", [{"batch_size": 0}, {"epochs": 0}, {"max_steps": -1}, {"learning_rate": 0.0}])
 def test_a_training_of_nothing_is_refused(root: Path, change: dict[str, float]) -> None:
     with pytest.raises(BadInput, match=f"bad --{next(iter(change)).replace('_', '-')} "):
