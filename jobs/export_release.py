@@ -77,11 +77,19 @@ def run(root: str, run_id: str, config: Config) -> Counts:
     missing = {name: shard for name, shard in named.items() if name not in before}
     progress = Progress("export_release", total=sum(map(len, missing.values())))
     write_shards(folder, missing, rows, form, threads=threads, quota=quota, tell=progress.add)
+    _tell_skipped(quota)
     recorded = folder.written()
     after = {name: recorded[name] for name in named}
     if config.format == "webdataset":
         folder.write_sizes(after)
     return {"files": len(missing), "samples": progress.rows, "left_out": _left_out(plan, after)} if missing else {}
+
+
+def _tell_skipped(quota: Quota) -> None:
+    """Say what is missing from the export as it lies there, also where this run had nothing to write."""
+    for reason, rows in sorted(quota.skipped.items()):
+        first = next(fault for fault in quota.faults if fault.reason == reason)
+        print(f"note: {rows:,} rows left out as {reason}, first in {first.file!r}: {first.detail}", file=sys.stderr)
 
 
 def _left_out(plan: Plan, written: Mapping[str, Written]) -> int:

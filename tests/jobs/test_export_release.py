@@ -219,10 +219,16 @@ def test_bad_input_is_one_line(make: Made, tmp_path: Path, given: dict[str, Any]
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_row_group_is_left_out_with_its_reason(make: Made, tmp_path: Path) -> None:
+def test_a_damaged_row_group_is_left_out_with_its_reason(
+    make: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lake = make()
     flip_a_byte(lake.files[1], row_group=2, column="image")
     counts = export(lake, tmp_path / "out")
+    note = f"note: {counts['left_out']} rows left out as corrupt_row_group, first in "
+    assert note in capsys.readouterr().err
+    assert export(lake, tmp_path / "out") == {}
+    assert note in capsys.readouterr().err, "an export with holes is no less so the next day"
     assert counts == {"files": 3, "samples": 270 - counts["left_out"], "left_out": counts["left_out"]}
     assert 14 <= counts["left_out"] <= 16
     records = [json.loads(line) for line in (tmp_path / "out" / ".written.jsonl").read_text().splitlines()]
