@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -39,12 +40,6 @@ def test_the_trainer_gets_the_streams_own_batches(lake: Lake, alone: tuple[Path,
     assert rows == [batch.sample_id for batch, _ in zip(stream, rows, strict=False)]
 
 
-def test_the_model_computes_its_own_loss(alone: tuple[Path, dict[str, Any]]) -> None:
-    losses = alone[1]["losses"]
-    assert len(losses) == 6
-    assert losses[-1] < losses[0]
-
-
 def test_a_training_from_a_checkpoint_goes_on_with_the_next_row(
     python: Path, lake: Lake, alone: tuple[Path, dict[str, Any]]
 ) -> None:
@@ -60,6 +55,7 @@ def test_a_training_of_accumulated_batches_goes_on_in_a_later_epoch(python: Path
     (whole,) = trained(python, lake, tmp_path / "out", 21, ACCUMULATED="2")
     (resumed,) = trained(python, lake, tmp_path / "out", 21, tmp_path / "out" / "checkpoint-18", ACCUMULATED="2")
     assert whole["batches"] == 33
+    assert mean(whole["losses"][-5:]) < mean(whole["losses"][:5]), "the model learns by the loss that it computes"
     assert resumed["rows"] == whole["rows"][33 + 2 :]
     assert resumed["losses"] == pytest.approx(whole["losses"], rel=1e-4)
 
