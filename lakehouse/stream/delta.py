@@ -81,7 +81,7 @@ def open_snapshot(table: str, version: int | None, storage_options: Mapping[str,
         raise StreamError(f"no Delta table at {table!r}") from None
     except (DeltaError, OSError) as error:
         what = "the newest version" if version is None else f"version {version}"
-        raise StreamError(f"cannot open {what} of {table!r}: {_first_line(error)}") from error
+        raise StreamError(f"cannot open {what} of {table!r}: {_in_one_line(error)}") from error
     filesystem, root = open_store(delta.table_uri, storage_options)
     # The log's own names: deltalake's file_uris() decodes them on a disk, and in a bucket does not.
     paths = [_path(root, name) for name in added.column("path").to_pylist()]
@@ -97,10 +97,11 @@ def open_snapshot(table: str, version: int | None, storage_options: Mapping[str,
     )
 
 
-def _first_line(error: Exception) -> str:
-    """Return what deltalake says without the colours and the calls that it adds."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
-    return lines[0].strip()[:_LONGEST_MESSAGE] if lines else type(error).__name__
+def _in_one_line(error: Exception) -> str:
+    """Return what deltalake says, from the outermost cause inwards, without its colours and arrows."""
+    lines = re.sub(r"\x1b\[[0-9;]*m|\u21b3", "", str(error)).splitlines()
+    said = ": ".join(line.strip() for line in lines if line.strip())
+    return (said or type(error).__name__)[:_LONGEST_MESSAGE]
 
 
 def _masks(deleted: pa.Table, root: str, uri: str, files: Set[str]) -> Iterator[tuple[str, Mask]]:

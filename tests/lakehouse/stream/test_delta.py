@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.errors import StreamError
+from lakehouse.stream import delta
 from lakehouse.stream.delta import open_snapshot
 from tests.lakehouse.stream.conftest import MakeLake
 from tests.lakehouse.stream.lakes import sample_id
@@ -52,3 +53,17 @@ def test_a_file_that_vacuum_took_is_named(make_lake: MakeLake) -> None:
     lake.files[1].unlink()
     with pytest.raises(StreamError, match=r"part 1.parquet' of version 0 .* is gone, as after VACUUM"):
         ids(lake.path / "gold" / "training")
+
+
+def test_a_bucket_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Kernel error\n   \x1b[31m\u21b3\x1b[0m failed to load credentials\n   \x1b[31m\u21b3\x1b[0m access denied\n"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(said)
+
+    monkeypatch.setattr(delta, "DeltaTable", refuse)
+    message = (
+        r"^cannot open the newest version of 's3://pets/lake': Kernel error: failed to load credentials: access denied$"
+    )
+    with pytest.raises(StreamError, match=message):
+        open_snapshot("s3://pets/lake", None)
