@@ -143,6 +143,14 @@ def test_a_training_that_breaks_off_leaves_the_finished_one(root: Path, trained:
         assert (broken / "_models" / "test" / name).read_bytes() == (trained / name).read_bytes()
 
 
+def test_a_batch_that_the_release_cannot_fill_is_said(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = next(row["train_rows"] for row in read_rows(str(root), RELEASES))
+    train_clip.JOB.run(config(root, out=str(tmp_path / "out"), batch_size=100_000, max_steps=1))
+    assert f"note: batches of {rows:,} rows, as the release has no more" in capsys.readouterr().err
+
+
 def test_somebodys_files_are_not_written_over(root: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BadInput, match=r"holds 'config.json' and no training: name an empty folder with --out"):
